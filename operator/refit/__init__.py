@@ -1,0 +1,1 @@
+"""Refit: a Kubernetes operator for a model's whole life."""

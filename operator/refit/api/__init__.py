@@ -1,0 +1,1 @@
+"""The contract: the kinds, their conditions and what Jobs answer. Pydantic and the standard library only."""

@@ -1,0 +1,85 @@
+"""The base of every API type, and the bounded strings the types are made of.
+
+The API holds no floats: a decimal travels as a string, so that what was written is what is read
+and hashed. Every string has a length limit, or CEL rules would exceed the API server's cost budget.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+
+
+class ApiModel(BaseModel):
+    """Immutable, camelCase on the wire, and deaf to fields of newer versions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    def wire(self) -> dict[str, Any]:
+        """The value as plain JSON data, without fields that are unset (None)."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Choice(StrEnum):
+    """A closed set of words; the CRD lists them."""
+
+
+def rule(expression: str, message: str, *, field_path: str | None = None) -> dict[str, str]:
+    """One CEL validation rule in the form the CRD schema holds."""
+    found = {"rule": expression, "message": message}
+    return found if field_path is None else found | {"fieldPath": field_path}
+
+
+def rules(*found: dict[str, str]) -> dict[str, Any]:
+    """CEL validation rules as an extra of a type's JSON schema."""
+    return {"x-kubernetes-validations": list(found)}
+
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+DeploymentName = Annotated[str, Field(min_length=1, max_length=40, pattern=DNS_LABEL)]
+"""Name of a ModelDeployment: 40 characters, so that the names of its children fit 63."""
+ColumnName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Word = Annotated[str, Field(max_length=64)]
+Line = Annotated[str, Field(max_length=256)]
+Text = Annotated[str, Field(max_length=1024)]
+Uri = Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x20\x7f]*$")]
+Time = Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+Sha256 = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+Number = Annotated[str, Field(max_length=32, pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,15})?([eE][-+]?[0-9]{1,3})?$")]
+"""A decimal number as a string, such as "0.75"."""
+Share = Annotated[str, Field(max_length=12, pattern=r"^(0(\.[0-9]{1,8})?|1(\.0{1,8})?)$")]
+"""A number from 0 to 1 as a string."""
+
+
+def _quantity(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": pattern, "maxLength": 16})
+
+
+Cpu = Annotated[int | str, _quantity(r"^([1-9][0-9]{0,5}m|[0-9]{1,3}(\.[0-9]{1,3})?)$")]
+Memory = Annotated[int | str, _quantity(r"^[1-9][0-9]{0,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
+
+
+class ComputeResources(ApiModel):
+    """Processor and memory, in Kubernetes quantities."""
+
+    cpu: Cpu | None = None
+    memory: Memory | None = None
+
+
+class Resources(ApiModel):
+    """What a pod asks for and what it may not exceed."""
+
+    requests: ComputeResources = ComputeResources()
+    limits: ComputeResources = ComputeResources()
+
+
+class LocalReference(ApiModel):
+    """An object of the same namespace, by name."""
+
+    name: ObjectName

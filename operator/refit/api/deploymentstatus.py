@@ -1,0 +1,148 @@
+"""The status of a ModelDeployment: what was observed, and what must be remembered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from refit.api.base import ApiModel, Choice, Line, Number, ObjectName, Sha256, Text, Time, Uri, Word
+from refit.api.conditions import Condition
+from refit.api.results import Metrics
+
+HISTORY_LENGTH = 20
+CONDITIONS_SCHEMA = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+
+
+class TrainingPhase(Choice):
+    """Of one training: it runs, or it ended in a version, below the bound, refused, or failed."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    BELOW_BOUND = "BelowBound"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+
+
+class TrainingStatus(ApiModel):
+    """The newest training: its key (what it is the training of), attempt, Job and end."""
+
+    key: Word
+    attempt: Annotated[int, Field(ge=1, le=99)] = 1
+    job: ObjectName
+    phase: TrainingPhase
+    cause: Line = ""
+    reason: Word = ""
+    message: Text = ""
+    start_time: Time | None = None
+    completion_time: Time | None = None
+    run_id: Word | None = None
+    rows: Annotated[int, Field(ge=0)] | None = None
+    data_sha256: Sha256 | None = None
+    fit_seconds: Number | None = None
+    total_seconds: Number | None = None
+    metrics: Metrics = Metrics()
+
+
+class Artifact(ApiModel):
+    """A file by address and digest."""
+
+    uri: Uri
+    sha256: Sha256
+
+
+class VersionState(Choice):
+    """Of one registered version: next in line, live, was live, or refused by roll-out."""
+
+    CANDIDATE = "Candidate"
+    SERVING = "Serving"
+    RETIRED = "Retired"
+    FAILED = "Failed"
+
+
+class VersionRecord(ApiModel):
+    """One registered version: what it is, why it came, from when until when it was served."""
+
+    version: Annotated[int, Field(ge=1)]
+    state: VersionState
+    key: Word
+    artifact: Artifact
+    golden: Artifact
+    algorithm: Word
+    metric: Word
+    value: Number
+    run_id: Word
+    data_sha256: Sha256
+    reason: Line = ""
+    message: Text = ""
+    create_time: Time
+    since: Time | None = None
+    until: Time | None = None
+
+
+class ServingStatus(ApiModel):
+    """The version that answers, as read back from the endpoint."""
+
+    version: Annotated[int, Field(ge=1)]
+    artifact: Artifact
+    since: Time
+
+
+class ModelDeploymentStatus(ApiModel):
+    """What is. `observedGeneration` is -1 until the first pass."""
+
+    observed_generation: Annotated[int, Field(ge=-1)] = -1
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS_SCHEMA)] = ()
+    training: TrainingStatus | None = None
+    serving: ServingStatus | None = None
+    url: Uri | None = None
+    metric: Line | None = None
+    drift: Line | None = None
+    history: Annotated[
+        tuple[VersionRecord, ...],
+        Field(
+            max_length=HISTORY_LENGTH,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["version"]},
+        ),
+    ] = ()
+    open_requests: Annotated[tuple[ObjectName, ...], Field(max_length=32)] = ()
+    last_schedule_time: Time | None = None
+    last_measurement: LastMeasurement | None = None
+
+
+class Verdict(Choice):
+    """What a measurement says. Having no opinion is not a no, and failing to measure is not drift."""
+
+    NO_DRIFT = "NoDrift"
+    DRIFT = "Drift"
+    INCONCLUSIVE = "Inconclusive"
+    ERROR = "Error"
+
+
+class FeatureDrift(ApiModel):
+    """One drifted feature: its bounded effect (0 to 1) and corrected p-value."""
+
+    column: Annotated[str, Field(max_length=128)]
+    method: Word
+    effect: Number
+    p_value: Number
+
+
+class LastMeasurement(ApiModel):
+    """The newest measurement of the served version."""
+
+    time: Time
+    verdict: Verdict
+    rows: Annotated[int, Field(ge=0)] = 0
+    version: Annotated[int, Field(ge=1)] | None = None
+    message: Text = ""
+    features: Annotated[tuple[FeatureDrift, ...], Field(max_length=16)] = ()
+    report: Uri | None = None
+
+
+ModelDeploymentStatus.model_rebuild()
+
+
+def status_of(manifest: dict[str, Any]) -> ModelDeploymentStatus:
+    """The typed status of a ModelDeployment as read from the API server; empty if there is none."""
+    return ModelDeploymentStatus.model_validate(manifest.get("status") or {})

@@ -1,0 +1,30 @@
+"""What the operator tells a pod of Refit's: environment variables and mount paths, one home for both ends."""
+
+from __future__ import annotations
+
+DEPLOYMENT = "REFIT_MODELDEPLOYMENT"
+"""The ModelDeployment as JSON (metadata.name, .namespace, .uid, .generation and spec), as it was when the Job was made."""
+TRAINING_KEY = "REFIT_TRAINING_KEY"
+"""What this is the training of; a run tagged with it is never made twice."""
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+"""Address of the MLflow server."""
+CPU_LIMIT = "REFIT_CPU_LIMIT"
+"""Whole processors the container may use; the number of parallel jobs of a fit."""
+TERMINATION_LOG = "REFIT_TERMINATION_LOG"
+"""File whose content becomes the container's termination message."""
+TERMINATION_LOG_PATH = "/dev/termination-log"
+DATA_DIR = "REFIT_DATA_DIR"
+"""Where a pvc:// or configmap:// source is mounted."""
+DATA_PATH = "/data"
+
+MODEL_NAME = "REFIT_MODEL_NAME"
+MODEL_VERSION = "REFIT_MODEL_VERSION"
+ARTIFACT_SHA256 = "REFIT_ARTIFACT_SHA256"
+"""SHA-256 that the model file must have, in hexadecimal; else it is never loaded."""
+MODEL_DIR = "REFIT_MODEL_DIR"
+MODEL_PATH = "/mnt/models"
+MODEL_FILE = "model.onnx"
+GOLDEN_FILE = "golden.json"
+
+DIGEST_MISMATCH = "DigestMismatch"
+"""First word of the predictor's termination message when the file is not the one that passed the gate."""

@@ -1,0 +1,55 @@
+"""Names: group, version, labels, and the names of children.
+
+A child's name is computed from what caused it, so that doing a thing twice is doing it once.
+Every name fits the 63 characters of a DNS label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+GROUP = "refit.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+DEPLOYMENT_KIND = "ModelDeployment"
+DEPLOYMENTS = "modeldeployments"
+REQUEST_KIND = "RemediationRequest"
+REQUESTS = "remediationrequests"
+FIELD_MANAGER = "refit"
+
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_DEPLOYMENT = f"{GROUP}/deployment"
+LABEL_ROLE = f"{GROUP}/role"
+MANAGED_BY = "refit"
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def short_hash(value: Any, length: int = 10) -> str:
+    """The first `length` hexadecimal digits of the SHA-256 of the value's canonical JSON."""
+    return hashlib.sha256(canonical(value)).hexdigest()[:length]
+
+
+def child_labels(deployment: str, role: str) -> dict[str, str]:
+    """The labels of every object that belongs to a ModelDeployment."""
+    return {LABEL_MANAGED_BY: MANAGED_BY, LABEL_DEPLOYMENT: deployment, LABEL_ROLE: role}
+
+
+def training_job_name(deployment: str, key: str, attempt: int) -> str:
+    """Name of the Job of one attempt at one training key; at most 40 + 7 + 10 + 3 characters."""
+    return f"{deployment}-train-{key}-{attempt}"
+
+
+def runtime_name(deployment: str) -> str:
+    """Name of the ServingRuntime that a ModelDeployment's predictor runs in."""
+    return f"{deployment}-refit"
+
+
+def predictor_name(deployment: str) -> str:
+    """Name that KServe gives the Deployment and the Service of an InferenceService's predictor."""
+    return f"{deployment}-predictor"

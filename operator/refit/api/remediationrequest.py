@@ -1,0 +1,216 @@
+"""RemediationRequest: one proposed repair, from proposal to outcome, and the person's yes or no."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from refit.api.base import (
+    ApiModel,
+    Choice,
+    ColumnName,
+    DeploymentName,
+    Digest,
+    Line,
+    Number,
+    Text,
+    Time,
+    Uri,
+    Word,
+    rule,
+    rules,
+)
+from refit.api.conditions import Condition
+from refit.api.deploymentstatus import CONDITIONS_SCHEMA
+
+
+class Action(Choice):
+    """What can be done. Deleting data is not among them, on purpose."""
+
+    LOG = "Log"
+    NOTIFY = "Notify"
+    SCALE = "Scale"
+    RESTART = "Restart"
+    RETRAIN = "Retrain"
+    PROMOTE = "Promote"
+    ROLLBACK = "Rollback"
+    CHANGE_CONFIG = "ChangeConfig"
+
+
+class TargetRef(ApiModel):
+    """The ModelDeployment this is about; `uid` tells it from a later one of the same name."""
+
+    name: DeploymentName
+    uid: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Parameters(ApiModel):
+    """What the action needs: a version for Rollback and Promote, replicas for Scale, a change for ChangeConfig."""
+
+    to_version: Annotated[int, Field(ge=1)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=64)] | None = None
+    config: Annotated[dict[str, Line], Field(max_length=16)] | None = None
+
+
+class TriggerType(Choice):
+    ALERT = "Alert"
+    DRIFT = "Drift"
+    HUMAN = "Human"
+    SCHEDULE = "Schedule"
+
+
+class AlertReference(ApiModel):
+    """An alert by the fingerprint its sender gave it."""
+
+    name: Line
+    fingerprint: Word
+    starts_at: Time | None = None
+
+
+class Trigger(ApiModel):
+    """What made somebody or something ask for this."""
+
+    type: TriggerType
+    alerts: Annotated[tuple[AlertReference, ...], Field(max_length=32)] = ()
+    measurement: Line | None = None
+    features: Annotated[tuple[ColumnName, ...], Field(max_length=32)] = ()
+
+
+_NEEDS_VERSION = "!(self.action in ['Rollback', 'Promote']) || (has(self.parameters) && has(self.parameters.toVersion))"
+_NEEDS_REPLICAS = "self.action != 'Scale' || (has(self.parameters) && has(self.parameters.replicas))"
+_NEEDS_CONFIG = (
+    "self.action != 'ChangeConfig' || "
+    "(has(self.parameters) && has(self.parameters.config) && size(self.parameters.config) > 0)"
+)
+
+
+class RemediationRequestSpec(ApiModel):
+    """What is asked for; it never changes."""
+
+    target_ref: TargetRef
+    action: Action
+    parameters: Parameters = Parameters()
+    trigger: Trigger
+    requested_by: Annotated[str, Field(min_length=1, max_length=256)]
+    expires_at: Time | None = None
+    note: Text = ""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("self == oldSelf", "spec is immutable; create a new RemediationRequest"),
+            rule(_NEEDS_VERSION, "Rollback and Promote need parameters.toVersion", field_path=".parameters"),
+            rule(_NEEDS_REPLICAS, "Scale needs parameters.replicas", field_path=".parameters"),
+            rule(_NEEDS_CONFIG, "ChangeConfig needs parameters.config", field_path=".parameters"),
+        )
+    )
+
+
+class Decision(Choice):
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+
+
+class ApprovalEntry(ApiModel):
+    """One person's decision on exactly one proposal; written once, by that person."""
+
+    decision: Decision
+    proposal_digest: Digest
+    reason: Text | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.decision != 'Rejected' || (has(self.reason) && self.reason != '')",
+                "a rejection needs a reason",
+                field_path=".reason",
+            )
+        )
+    )
+
+
+class DiagnosisClass(Choice):
+    DRIFT = "Drift"
+    PERFORMANCE = "Performance"
+    DATA_QUALITY = "DataQuality"
+    SYSTEM_ERROR = "SystemError"
+    UNKNOWN = "Unknown"
+
+
+class Diagnosis(ApiModel):
+    """What is thought to be wrong: a class, a severity from 0 to 1, and the rules that said so."""
+
+    class_: Annotated[DiagnosisClass, Field(alias="class")]
+    severity: Number
+    rules: Annotated[tuple[Word, ...], Field(max_length=32)] = ()
+    reasoning: Text = ""
+
+
+class Change(ApiModel):
+    """One thing that would be different."""
+
+    what: Line
+    before: Annotated[str, Field(alias="from", max_length=256)] = ""
+    after: Annotated[str, Field(alias="to", max_length=256)] = ""
+
+
+class PredictedImpact(ApiModel):
+    """What the action is expected to do to a metric: a number, its 90 % interval, and how it was found."""
+
+    metric: Word
+    now: Number
+    predicted: Number
+    low: Number
+    high: Number
+    method: Line
+
+
+class Proposal(ApiModel):
+    """What would be done; `digest` is what an approver approves."""
+
+    digest: Digest
+    text: Text
+    change: Annotated[tuple[Change, ...], Field(max_length=32)] = ()
+    predicted_impact: PredictedImpact | None = None
+
+
+class RequestPhase(Choice):
+    PENDING = "Pending"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    EXECUTING = "Executing"
+    EXECUTED = "Executed"
+    REJECTED = "Rejected"
+    EXPIRED = "Expired"
+    SUPERSEDED = "Superseded"
+    FAILED = "Failed"
+
+
+class Outcome(ApiModel):
+    """What came of it, as read back."""
+
+    result: Word
+    before: Line = ""
+    after: Line = ""
+    realised_impact: Line = ""
+
+
+class RemediationRequestStatus(ApiModel):
+    """Where the request stands. `approvals` is keyed by the authenticated user and never written by the operator."""
+
+    observed_generation: Annotated[int, Field(ge=-1)] = -1
+    phase: RequestPhase | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS_SCHEMA)] = ()
+    diagnosis: Diagnosis | None = None
+    proposal: Proposal | None = None
+    approvals: Annotated[dict[str, ApprovalEntry], Field(max_length=16)] | None = None
+    attempts: Annotated[int, Field(ge=0, le=99)] = 0
+    outcome: Outcome | None = None
+    reports: Annotated[tuple[Uri, ...], Field(max_length=8)] = ()
+
+
+DECISION_IS_FINAL = rule(
+    "!has(oldSelf.status) || !has(oldSelf.status.approvals) || "
+    "(has(self.status) && has(self.status.approvals) && oldSelf.status.approvals.all(k, "
+    "k in self.status.approvals && self.status.approvals[k] == oldSelf.status.approvals[k]))",
+    "a decision is final",
+)

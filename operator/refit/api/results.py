@@ -1,0 +1,132 @@
+"""What a Job answers: typed JSON of at most 4,096 bytes in its container's termination message.
+
+This module owns both ends of that wire. The kubelet would cut a longer message silently, so the
+writer fails loudly instead. An older Job may finish under a newer operator: unknown fields are
+ignored, and a known field never changes its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from refit.api.base import ApiModel, Choice, Number, Sha256, Text, Uri, Word
+
+MESSAGE_LIMIT = 4096
+"""Bytes of a termination message that the kubelet keeps."""
+
+EXIT_REFUSED = 3
+"""Exit code of a Job that looked at its input and refused it: running it again would not help."""
+
+
+class Metrics(ApiModel):
+    """Metrics of one model on held-out rows, as decimal strings; those of the other task are absent."""
+
+    accuracy: Number | None = None
+    balanced_accuracy: Number | None = Field(default=None, alias="balanced_accuracy")
+    precision: Number | None = None
+    recall: Number | None = None
+    f1: Number | None = None
+    roc_auc: Number | None = Field(default=None, alias="roc_auc")
+    pr_auc: Number | None = Field(default=None, alias="pr_auc")
+    log_loss: Number | None = Field(default=None, alias="log_loss")
+    rmse: Number | None = None
+    mae: Number | None = None
+    r2: Number | None = None
+    mape: Number | None = None
+
+
+class TrainingOutcome(Choice):
+    """Registered: a version passed every gate. BelowBound: none reached the bound.
+    Refused: the data or the spec can not be trained on."""
+
+    REGISTERED = "Registered"
+    BELOW_BOUND = "BelowBound"
+    REFUSED = "Refused"
+
+
+class CheckOutcome(ApiModel):
+    """One of the data checks."""
+
+    name: Word
+    passed: bool
+    message: Annotated[str, Field(max_length=256)] = ""
+
+
+class CandidateScore(ApiModel):
+    """A candidate's cross-validated score: mean and standard deviation over folds."""
+
+    algorithm: Word
+    mean: Number
+    deviation: Number
+
+
+class Parity(ApiModel):
+    """How closely the exported model follows the fitted one, on `rows` rows."""
+
+    rows: Annotated[int, Field(ge=0)]
+    max_difference: Number
+    differing_labels: Annotated[int, Field(ge=0)]
+
+
+class Registered(ApiModel):
+    """The version that was registered, and where its files are.
+
+    `artifact_uri` is the HTTP address of the ONNX file, `golden_uri` that of a request with its
+    answers, against which a roll-out is proved.
+    """
+
+    version: Annotated[int, Field(ge=1)]
+    artifact_uri: Uri
+    artifact_sha256: Sha256
+    golden_uri: Uri
+    golden_sha256: Sha256
+    parity: Parity
+
+
+class TrainingResult(ApiModel):
+    """The answer of one training Job."""
+
+    key: Word
+    outcome: TrainingOutcome
+    reason: Word
+    message: Text = ""
+    run_id: Word | None = None
+    algorithm: Word | None = None
+    metric: Word
+    value: Number | None = None
+    metrics: Metrics = Metrics()
+    rows: Annotated[int, Field(ge=0)] = 0
+    data_sha256: Sha256 | None = None
+    checks: Annotated[tuple[CheckOutcome, ...], Field(max_length=8)] = ()
+    candidates: Annotated[tuple[CandidateScore, ...], Field(max_length=16)] = ()
+    fit_seconds: Number = "0"
+    total_seconds: Number = "0"
+    registered: Registered | None = None
+
+
+class ResultTooLongError(ValueError):
+    """The answer does not fit a termination message."""
+
+
+class ResultUnreadableError(ValueError):
+    """What stands in the termination message is not an answer."""
+
+
+def encode(result: ApiModel) -> str:
+    """The answer as compact JSON; raises ResultTooLongError past 4,096 bytes of UTF-8."""
+    text = json.dumps(result.wire(), separators=(",", ":"), ensure_ascii=False)
+    size = len(text.encode())
+    if size > MESSAGE_LIMIT:
+        raise ResultTooLongError(f"{type(result).__name__} has {size} bytes, the limit is {MESSAGE_LIMIT}")
+    return text
+
+
+def decode_training(message: str) -> TrainingResult:
+    """The answer of a training Job; raises ResultUnreadableError with the beginning of what was there."""
+    try:
+        return TrainingResult.model_validate_json(message)
+    except ValidationError as error:
+        raise ResultUnreadableError(f"not a training result: {message[:256]!r}") from error
