@@ -15,7 +15,11 @@ from refit.api import meta
 from refit.api.base import DNS_LABEL, rule
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.modeldeployment import ModelDeploymentSpec
-from refit.api.remediationrequest import DECISION_IS_FINAL, RemediationRequestSpec, RemediationRequestStatus
+from refit.api.remediationrequest import (
+    DECISION_IS_FINAL,
+    RemediationRequestSpec,
+    RemediationRequestStatus,
+)
 
 _DROPPED = {"title"}
 _PLAIN = {

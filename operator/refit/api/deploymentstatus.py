@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from refit.api.base import ApiModel, Choice, Line, Number, ObjectName, Sha256, Text, Time, Uri, Word
+from refit.api.base import (
+    ApiModel,
+    Choice,
+    Line,
+    Number,
+    ObjectName,
+    Sha256,
+    Text,
+    Time,
+    Uri,
+    Word,
+)
 from refit.api.conditions import Condition
 from refit.api.results import Metrics
 

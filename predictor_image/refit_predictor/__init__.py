@@ -1,0 +1,1 @@
+"""The predictor: one ONNX model behind V1 and V2."""

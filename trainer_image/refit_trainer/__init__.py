@@ -1,0 +1,1 @@
+"""The trainer: from a data source to a registered, exported model."""
