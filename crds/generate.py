@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+
 from refit.api.crd import DEFINITIONS
 
 HEADER = "# Generated from refit.api by `make generate`; do not edit.\n"

@@ -33,9 +33,6 @@ Manifest = dict[str, Any]
 CERT_MANAGER_KINDS = frozenset({"Certificate", "Issuer"})
 WEBHOOK_KINDS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 AGENT_KEYS = ("agent", "logger", "batcher")
-# Models are fetched over plain HTTP(S) from MLflow and from test servers, besides the object stores.
-HTTP_FORMATS = ({"prefix": "https://"}, {"prefix": "http://"})
-
 PROBE = f"""\
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
@@ -148,8 +145,6 @@ def _edit_config(data: dict[str, str], images: Images) -> None:
 def _edit_storage_container(spec: dict[str, Any], images: Images) -> None:
     spec["container"]["image"] = images.storage_initializer
     spec["container"]["imagePullPolicy"] = "IfNotPresent"
-    formats = spec.setdefault("supportedUriFormats", [])
-    formats += [one for one in HTTP_FORMATS if one not in formats]
 
 
 def with_authority(manifests: Iterable[Manifest], bundle: str) -> list[Manifest]:
