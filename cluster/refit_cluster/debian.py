@@ -92,6 +92,7 @@ def root_file_system(places: Places) -> Path:
     tar = places.root / "rootfs" / f"{versions.DEBIAN}.tar"
     if tar.exists():
         return tar
+    install(absent(("debootstrap",)))
     mirror = machine_sources()
     main = next((source for source in mirror if source.suite == versions.DEBIAN), None)
     if main is None:

@@ -69,6 +69,11 @@ def minimal(places: Places) -> str:
     return tag
 
 
+def python_base(places: Places) -> str:
+    """What the project's Dockerfiles get as BASE where python:slim cannot be pulled."""
+    return of_recipe(places, "python-base", minimal(places))
+
+
 def of_recipe(
     places: Places,
     name: str,

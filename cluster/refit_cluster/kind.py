@@ -10,12 +10,14 @@ import yaml
 
 from refit_cluster import engine, versions
 from refit_cluster.places import Places
-from refit_cluster.shell import run, succeeds
+from refit_cluster.shell import CommandFailed, run, succeeds
 
 NAME = "refit"
 NODE = f"{NAME}-control-plane"
 AUDIT_DIRECTORY = "/var/log/kubernetes/audit"
 AUDIT_POLICY_FILE = "/etc/kubernetes/audit-policy.yaml"
+
+ADMIN = ("--kubeconfig", "/etc/kubernetes/admin.conf")
 
 # Every request that changes something, and every read but the ones that tick all day.
 AUDIT_POLICY: dict[str, Any] = {
@@ -82,17 +84,17 @@ def _volume(name: str, path: str, path_type: str, *, read_only: bool) -> dict[st
     return {"name": name, "hostPath": path, "mountPath": path, "pathType": path_type, "readOnly": read_only}
 
 
-def is_up(places: Places, kubectl: Path, image: str) -> bool:
+def is_up(places: Places, image: str) -> bool:
     """The cluster is kept only if its node runs this very image and its API server answers."""
     if not places.kubeconfig.exists():
         return False
     try:
         seen = engine.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", NODE).split()
-    except engine.HarnessError:
+    except CommandFailed:
         return False
     if seen != ["true", image]:
         return False
-    return succeeds([kubectl, "--kubeconfig", places.kubeconfig, "get", "--raw", "/readyz", "--request-timeout=5s"], timeout=15)
+    return succeeds(["docker", "exec", NODE, "kubectl", *ADMIN, "get", "--raw", "/readyz", "--request-timeout=5s"], timeout=15)
 
 
 def create(places: Places, kind: Path, image: str, kubernetes_minor: int) -> None:

@@ -28,7 +28,7 @@ START_CONTAINERD = """\
 set -e
 nohup containerd > /dev/null 2>&1 &
 for i in 0 1 2 3 4 5; do [ -S /run/containerd/containerd.sock ] && break; sleep $i; done
-ctr info > /dev/null
+ctr version > /dev/null
 """
 
 

@@ -12,15 +12,16 @@ class Progress:
     """Counts steps as they start: `[ 3/11] building etcd (about 15 s the first time) ... 12.1 s`."""
 
     def __init__(self, total: int, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._total, self._out, self._clock = total, out, clock
+        self.total = total
+        self._out, self._clock = out, clock
         self._number = 0
 
     @contextmanager
     def step(self, text: str, first_time: str = "") -> Iterator[None]:
         self._number += 1
         hint = f" (about {first_time} the first time)" if first_time else ""
-        width = len(str(self._total))
-        self._out.write(f"[{self._number:>{width}}/{self._total}] {text}{hint} ... ")
+        width = len(str(self.total))
+        self._out.write(f"[{self._number:>{width}}/{self.total}] {text}{hint} ... ")
         self._out.flush()
         start = self._clock()
         try:
@@ -33,5 +34,6 @@ class Progress:
         self._out.flush()
 
     def say(self, text: str) -> None:
-        self._out.write(f"        {text}\n")
+        """A line of its own inside a step, such as what is about to be installed."""
+        self._out.write(f"\n        {text} ... ")
         self._out.flush()
