@@ -33,8 +33,27 @@ def authority(directory: Path, name: str) -> Pair:
     pair = Pair.named(directory, name)
     new_key(pair.key)
     run(
-        ["openssl", "req", "-x509", "-new", "-sha256", "-key", pair.key, "-days", DAYS, "-subj", f"/CN={name}", "-out", pair.certificate]
-        + ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"]
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-new",
+            "-sha256",
+            "-key",
+            pair.key,
+            "-days",
+            DAYS,
+            "-subj",
+            f"/CN={name}",
+            "-out",
+            pair.certificate,
+        ]
+        + [
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
+        ]
     )
     return pair
 
@@ -51,14 +70,26 @@ def signed(
     extensions = directory / f"{name}.ext"
     extensions.write_text(extension_text(hosts))
     run(
-        ["openssl", "x509", "-req", "-sha256", "-in", request, "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial"]
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-sha256",
+            "-in",
+            request,
+            "-CA",
+            ca.certificate,
+            "-CAkey",
+            ca.key,
+            "-CAcreateserial",
+        ]
         + ["-days", DAYS, "-extfile", extensions, "-out", pair.certificate]
     )
     return pair
 
 
 def escaped(value: str) -> str:
-    """openssl separates the parts of a subject by slashes, and user names may contain one."""
+    """Parts of a subject are separated by slashes, and a user name may contain one."""
     return value.replace("\\", "\\\\").replace("/", "\\/")
 
 

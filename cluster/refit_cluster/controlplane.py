@@ -20,8 +20,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import yaml
 
@@ -68,7 +70,7 @@ class ControlPlane:
         self._running: dict[Part, subprocess.Popen[bytes]] = {}
         self._directory: Path | None = None
 
-    def __enter__(self) -> ControlPlane:
+    def __enter__(self) -> Self:
         needed = (golang.KUBERNETES, golang.ETCD)
         if not all(golang.is_built(program, self.places) for program in needed):
             with exclusive(self.places.lock, out=sys.stderr):
@@ -85,7 +87,9 @@ class ControlPlane:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -154,7 +158,7 @@ class ControlPlane:
     def is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=self._tls) as reply:  # noqa: S310
-                return bool(reply.status == 200)
+                return bool(reply.status == HTTPStatus.OK)
         except (urllib.error.URLError, OSError):
             return False
 

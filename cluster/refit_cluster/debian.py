@@ -60,16 +60,26 @@ def _is_debians(options: str) -> bool:
 
 
 def machine_sources(etc: Path = Path("/etc/apt")) -> tuple[Source, ...]:
-    files = [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list")), *sorted(etc.glob("sources.list.d/*.sources"))]
+    files = [
+        etc / "sources.list",
+        *sorted(etc.glob("sources.list.d/*.list")),
+        *sorted(etc.glob("sources.list.d/*.sources")),
+    ]
     found = sources(path.read_text() for path in files if path.is_file())
     if not found:
-        raise HarnessError(f"building the node image needs a Debian {versions.DEBIAN} machine; its apt sources name no such suite")
+        raise HarnessError(
+            f"building the node image needs a Debian {versions.DEBIAN} machine; its apt sources name no such suite"
+        )
     return found
 
 
 def is_installed(package: str) -> bool:
     asked = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Status}", package], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        ["dpkg-query", "-W", "-f", "${Status}", package],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return asked.stdout.strip() == "install ok installed"
 
@@ -100,7 +110,14 @@ def root_file_system(places: Places) -> Path:
     root = places.build / "rootfs"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    bootstrap = ["debootstrap", "--variant=minbase", "--include=ca-certificates", versions.DEBIAN, root, main.uri]
+    bootstrap: list[str | Path] = [
+        "debootstrap",
+        "--variant=minbase",
+        "--include=ca-certificates",
+        versions.DEBIAN,
+        root,
+        main.uri,
+    ]
     retried(lambda: run(bootstrap, env=QUIET), attempts=2)
     (root / "etc/apt/sources.list").write_text("".join(f"{source.line()}\n" for source in mirror))
     # Behind a proxy that inspects TLS, a build inside a container needs the authorities this machine trusts.

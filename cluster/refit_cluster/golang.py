@@ -69,7 +69,12 @@ ETCD = Program(
 )
 KIND = Program("kind", "sigs.k8s.io/kind", versions.KIND, How.INSTALL, {"kind": "sigs.k8s.io/kind"}, "30 s")
 COREDNS = Program(
-    "coredns", "github.com/coredns/coredns", versions.COREDNS, How.INSTALL, {"coredns": "github.com/coredns/coredns"}, "80 s"
+    "coredns",
+    "github.com/coredns/coredns",
+    versions.COREDNS,
+    How.INSTALL,
+    {"coredns": "github.com/coredns/coredns"},
+    "80 s",
 )
 LOCAL_PATH = Program(
     "local-path-provisioner",
@@ -163,7 +168,10 @@ def build(program: Program, places: Places) -> None:
         flags = ["-mod=mod", *flags] if program.how is How.COPY else flags
         # One command for all, so that compiling and linking overlap; `go build` names several outputs itself.
         output = f"{part}/" if len(program.packages) > 1 else f"{part}/{next(iter(program.packages))}"
-        retried(lambda: run([go(), "build", *flags, "-o", output, *program.packages.values()], cwd=source, env=env), attempts=2)
+        retried(
+            lambda: run([go(), "build", *flags, "-o", output, *program.packages.values()], cwd=source, env=env),
+            attempts=2,
+        )
         shutil.rmtree(source, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)

@@ -10,12 +10,15 @@ import yaml
 
 from refit_cluster import engine, versions
 from refit_cluster.places import Places
-from refit_cluster.shell import CommandFailed, run, succeeds
+from refit_cluster.shell import CommandFailedError, run, succeeds
 
 NAME = "refit"
 NODE = f"{NAME}-control-plane"
 AUDIT_DIRECTORY = "/var/log/kubernetes/audit"
 AUDIT_POLICY_FILE = "/etc/kubernetes/audit-policy.yaml"
+
+# From this minor version of Kubernetes on kind writes kubeadm's v1beta4, whose extraArgs are a list of pairs.
+FIRST_WITH_V1BETA4 = 36
 
 ADMIN = ("--kubeconfig", "/etc/kubernetes/admin.conf")
 
@@ -44,9 +47,8 @@ AUDIT_ARGUMENTS = {
 
 def config(*, image: str, kubernetes_minor: int, state: Path) -> dict[str, Any]:
     """What kind is given. The audit log ends up in `state/audit` on the host."""
-    # kind writes kubeadm's v1beta4 from Kubernetes 1.36 on, whose extraArgs are a list of pairs.
     arguments: Any = dict(AUDIT_ARGUMENTS)
-    if kubernetes_minor >= 36:
+    if kubernetes_minor >= FIRST_WITH_V1BETA4:
         arguments = [{"name": name, "value": value} for name, value in AUDIT_ARGUMENTS.items()]
     audit = {
         "kind": "ClusterConfiguration",
@@ -73,7 +75,11 @@ def config(*, image: str, kubernetes_minor: int, state: Path) -> dict[str, Any]:
                 "kubeadmConfigPatches": [yaml.safe_dump(audit, sort_keys=False)],
                 "extraMounts": [
                     {"hostPath": str(state / "audit"), "containerPath": AUDIT_DIRECTORY},
-                    {"hostPath": str(state / "audit-policy.yaml"), "containerPath": AUDIT_POLICY_FILE, "readOnly": True},
+                    {
+                        "hostPath": str(state / "audit-policy.yaml"),
+                        "containerPath": AUDIT_POLICY_FILE,
+                        "readOnly": True,
+                    },
                 ],
             }
         ],
@@ -90,11 +96,13 @@ def is_up(places: Places, image: str) -> bool:
         return False
     try:
         seen = engine.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", NODE).split()
-    except CommandFailed:
+    except CommandFailedError:
         return False
     if seen != ["true", image]:
         return False
-    return succeeds(["docker", "exec", NODE, "kubectl", *ADMIN, "get", "--raw", "/readyz", "--request-timeout=5s"], timeout=15)
+    return succeeds(
+        ["docker", "exec", NODE, "kubectl", *ADMIN, "get", "--raw", "/readyz", "--request-timeout=5s"], timeout=15
+    )
 
 
 def create(places: Places, kind: Path, image: str, kubernetes_minor: int) -> None:

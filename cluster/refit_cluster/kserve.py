@@ -20,7 +20,7 @@ import yaml
 from refit_cluster import certificates, versions
 from refit_cluster.golang import KSERVE, module_directory
 from refit_cluster.images import fingerprint
-from refit_cluster.shell import CommandFailed, run, wait_until
+from refit_cluster.shell import CommandFailedError, run, wait_until
 
 NAMESPACE = "kserve"
 DEPLOYMENT = "kserve-controller-manager"
@@ -74,7 +74,7 @@ class Kubectl:
     def succeeds(self, *arguments: str, feed: str | None = None) -> bool:
         try:
             self(*arguments, feed=feed, timeout=30)
-        except CommandFailed:
+        except CommandFailedError:
             return False
         return True
 
@@ -130,8 +130,11 @@ def _edit_controller(manifest: Manifest, images: Images) -> None:
         container["image"] = images.controller
         container["imagePullPolicy"] = "IfNotPresent"
         # One replica has nobody to elect, and waiting for the lease costs half a minute after each restart.
-        container["args"] = [argument for argument in container.get("args", []) if not argument.startswith("--leader-elect")]
+        container["args"] = [
+            argument for argument in container.get("args", []) if not argument.startswith("--leader-elect")
+        ]
         # A tenth of a core makes every reconcile slow enough to look like a fault.
+        container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 1}
         container["resources"]["limits"] = {"cpu": "1", "memory": "500Mi"}
 
 
@@ -139,7 +142,9 @@ def _edit_config(data: dict[str, str], images: Images) -> None:
     """Pod admission parses all of these keys on every pod; a missing one refuses the pod."""
     for key, image in (*((key, images.agent) for key in AGENT_KEYS), ("router", images.router)):
         data[key] = json.dumps({**json.loads(data[key]), "image": image})
-    data["storageInitializer"] = json.dumps({**json.loads(data["storageInitializer"]), "image": images.storage_initializer})
+    data["storageInitializer"] = json.dumps(
+        {**json.loads(data["storageInitializer"]), "image": images.storage_initializer}
+    )
 
 
 def _edit_storage_container(spec: dict[str, Any], images: Images) -> None:
@@ -165,13 +170,25 @@ def install(kubectl: Kubectl, helm: Path, images: Images) -> bool:
     """Installs or updates KServe; False if the cluster already had exactly this."""
     definitions, manifests = custom_resource_definitions(helm), resources(helm, images)
     mark = fingerprint(json.dumps([definitions, manifests], sort_keys=True))
-    read_mark = ("get", "namespace", NAMESPACE, "--ignore-not-found", "-o", f"jsonpath={{.metadata.annotations.{MARK.replace('.', chr(92) + '.')}}}")
+    read_mark = (
+        "get",
+        "namespace",
+        NAMESPACE,
+        "--ignore-not-found",
+        "-o",
+        f"jsonpath={{.metadata.annotations.{MARK.replace('.', chr(92) + '.')}}}",
+    )
     if kubectl(*read_mark) == mark:
         wait_ready(kubectl)
         return False
     namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     kubectl.apply([*definitions, namespace])
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{one['metadata']['name']}" for one in definitions))
+    kubectl(
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        *(f"crd/{one['metadata']['name']}" for one in definitions),
+    )
     secret, bundle = _webhook_certificate()
     kubectl.apply([secret, *with_authority(manifests, bundle)])
     wait_ready(kubectl)
@@ -183,7 +200,9 @@ def wait_ready(kubectl: Kubectl) -> None:
     kubectl("rollout", "status", f"deployment/{DEPLOYMENT}", "--namespace", NAMESPACE, "--timeout=180s")
     # Ready pods are not yet endpoints everywhere, and objects that come before the webhook answers are refused.
     wait_until(
-        lambda: kubectl.succeeds("create", "--dry-run=server", "-f", "-", feed=PROBE), what="an answer of KServe's webhook", within=60
+        lambda: kubectl.succeeds("create", "--dry-run=server", "-f", "-", feed=PROBE),
+        what="an answer of KServe's webhook",
+        within=60,
     )
 
 

@@ -56,6 +56,6 @@ def exclusive(
             sleep(1)
         held.seek(0)
         held.truncate()
-        held.write(note(os.getpid(), datetime.now()))
+        held.write(note(os.getpid(), datetime.now().astimezone()))
         held.flush()
         yield

@@ -48,16 +48,23 @@ def image(places: Places) -> str:
     container = engine.docker("run", "--detach", "--privileged", "--entrypoint", "sleep", root, "3600").strip()
     try:
         engine.docker("exec", container, "bash", "-c", START_CONTAINERD)
-        run(
-            ["docker", "exec", "-i", container, "ctr", "-n", "k8s.io", "images", "import"]
-            + ["--all-platforms", "--no-unpack", "--digests", "-"],
-            feed_from=archive,
+        ctr = ("docker", "exec", "-i", container, "ctr", "-n", "k8s.io")
+        run([*ctr, "images", "import", "--all-platforms", "--no-unpack", "--digests", "-"], feed_from=archive)
+        engine.docker(
+            "exec",
+            container,
+            "bash",
+            "-c",
+            "kill $(pidof containerd); while pidof containerd; do sleep 0.1; done; true",
         )
-        engine.docker("exec", container, "bash", "-c", "kill $(pidof containerd); while pidof containerd; do sleep 0.1; done; true")
         _write(container, "/kind/version", versions.KUBERNETES)
         _write(container, "/kind/manifests/default-storage.yaml", manifest)
         # Pod networking is the static CNI configuration; kind insists on applying a manifest, so it gets an empty one.
-        _write(container, "/kind/manifests/default-cni.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: static-cni, namespace: kube-system}}\n")
+        _write(
+            container,
+            "/kind/manifests/default-cni.yaml",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: static-cni, namespace: kube-system}}\n",
+        )
         entrypoint = 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]'
         engine.docker("commit", "--change", entrypoint, container, tag)
     finally:
@@ -75,7 +82,7 @@ def _kind_source() -> Path:
 
 
 def _root(places: Places) -> str:
-    """kind's files with three adaptations: containerd 1.6's needs, a machine without CAP_SYS_RESOURCE, cgroup v1."""
+    """The files of kind with three adaptations: containerd 1.6's needs, a machine without CAP_SYS_RESOURCE, cgroup v1."""
     staging = images.fresh(places.build / "node-files")
     shutil.copytree(_kind_source() / "images/base/files", staging / "files", copy_function=shutil.copyfile)
     for path in [staging, *staging.rglob("*")]:
@@ -103,14 +110,15 @@ def adapted_containerd_config(text: str) -> str:
 
 
 def storage_manifest(go_source: str) -> str:
-    """kind's own default storage manifest, out of the Go constant that holds it."""
+    """The default storage manifest of kind, out of the Go constant that holds it."""
     constants = dict(re.findall(r'^const (\w+) = "([^"]+)"$', go_source, re.MULTILINE))
     body = go_source.split("const defaultStorageManifest = `", 1)[1].rsplit("`", 1)[0]
     return re.sub(r"` \+ (\w+) \+ `", lambda match: constants[match.group(1)], body)
 
 
 def _storage_image(go_source: str, constant: str) -> str:
-    return re.findall(rf'^const {constant} = "([^"]+)"$', go_source, re.MULTILINE)[0]
+    names: list[str] = re.findall(rf'^const {constant} = "([^"]+)"$', go_source, re.MULTILINE)
+    return names[0]
 
 
 def _contents(places: Places) -> dict[str, str]:
@@ -120,18 +128,24 @@ def _contents(places: Places) -> dict[str, str]:
     named = {name.rpartition("/")[2].partition(":")[0]: name for name in listed}
     base = images.minimal(places)
     proxy = images.of_recipe(
-        places, "kube-proxy", base, files={"program": KUBERNETES.binary(places, "kube-proxy")}, made_from=KUBERNETES.version
+        places,
+        "kube-proxy",
+        base,
+        files={"program": KUBERNETES.binary(places, "kube-proxy")},
+        made_from=KUBERNETES.version,
     )
     pause = _pause(places, base)
     go_source = (_kind_source() / "pkg/build/nodeimage/const_storage.go").read_text()
-    sandbox = re.findall(r'sandbox_image = "([^"]+)"', (_kind_source() / "images/base/files/etc/containerd/config.toml").read_text())
+    sandbox = re.findall(
+        r'sandbox_image = "([^"]+)"', (_kind_source() / "images/base/files/etc/containerd/config.toml").read_text()
+    )
     return {
         **{named[name]: images.of_binary(places, name, KUBERNETES.binary(places, name)) for name in CONTROL_PLANE},
         named["kube-proxy"]: proxy,
         named["etcd"]: images.of_binary(places, "etcd", ETCD.binary(places, "etcd")),
         named["coredns"]: images.of_binary(places, "coredns", COREDNS.binary(places, "coredns"), entry="/coredns"),
         named["pause"]: pause,
-        **{name: pause for name in sandbox},
+        **dict.fromkeys(sandbox, pause),
         _storage_image(go_source, "storageProvisionerImage"): images.of_binary(
             places, "local-path-provisioner", LOCAL_PATH.binary(places, "local-path-provisioner")
         ),

@@ -29,7 +29,9 @@ def without(process: dict[str, Any], missing: frozenset[str], oom_floor: int, li
         if edited.get("oomScoreAdj", oom_floor) < oom_floor:
             del edited["oomScoreAdj"]
         if "rlimits" in edited:
-            edited["rlimits"] = [one for one in edited["rlimits"] or [] if one["hard"] <= limits.get(one["type"], one["hard"])]
+            edited["rlimits"] = [
+                one for one in edited["rlimits"] or [] if one["hard"] <= limits.get(one["type"], one["hard"])
+            ]
     return edited
 
 
@@ -59,7 +61,7 @@ def main(arguments: list[str], missing: frozenset[str]) -> None:
     elif "exec" in arguments and (named := option(arguments, "process")):
         path = Path(named)
         path.write_text(json.dumps(without(json.loads(path.read_text()), missing, oom_floor, own_limits())))
-    os.execvp(RUNC, [RUNC, *arguments])
+    os.execvp(RUNC, [RUNC, *arguments])  # noqa: S606 - becoming runc is the point
 
 
 if __name__ == "__main__":

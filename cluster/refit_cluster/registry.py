@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 
 from refit_cluster import engine, kind
 from refit_cluster.places import Places
@@ -32,8 +33,8 @@ HOSTS = f'[host."http://{CONTAINER}:{INNER_PORT}"]\n'
 
 def answers() -> bool:
     try:
-        with urllib.request.urlopen(f"http://{ADDRESS}/v2/", timeout=3) as reply:  # noqa: S310
-            return bool(reply.status == 200)
+        with urllib.request.urlopen(f"http://{ADDRESS}/v2/", timeout=3) as reply:
+            return bool(reply.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False
 
@@ -81,5 +82,7 @@ def push(image: str, name: str, address: str = ADDRESS) -> str:
     target = f"{repository}:{image.rpartition(':')[2]}"
     engine.docker("tag", image, target)
     engine.docker("push", target)
-    digests = engine.docker("image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", target).split()
+    digests = engine.docker(
+        "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", target
+    ).split()
     return next(digest for digest in digests if digest.startswith(f"{repository}@"))

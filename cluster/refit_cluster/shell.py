@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ class HarnessError(Exception):
     """Something a person has to read; the command line prints it without a traceback."""
 
 
-class CommandFailed(HarnessError):
+class CommandFailedError(HarnessError):
     def __init__(self, args: Sequence[str | Path], code: int | str, output: str) -> None:
         tail = "\n".join(output.strip().splitlines()[-TAIL_LINES:])
         super().__init__(f"`{' '.join(map(str, args))}` ended with {code}:\n{tail}")
@@ -31,51 +33,54 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    feed: str | bytes | None = None,
+    feed: str | None = None,
     feed_from: Path | None = None,
     timeout: float | None = None,
 ) -> str:
     """The standard output of a program that must succeed. `env` is added to our own environment."""
     whole = [str(arg) for arg in args]
-    content = feed.encode() if isinstance(feed, str) else feed
-    source = feed_from.open("rb") if feed_from else subprocess.DEVNULL
-    try:
-        done = subprocess.run(
-            whole,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            **({"input": content} if content is not None else {"stdin": source}),  # type: ignore[call-overload]
-        )
-    except FileNotFoundError as missing:
-        raise CommandFailed(whole, "no such program", str(missing)) from missing
-    except subprocess.TimeoutExpired as late:
-        raise CommandFailed(whole, f"no answer after {timeout:.0f} s", "") from late
-    finally:
-        if source is not subprocess.DEVNULL:
-            source.close()  # type: ignore[union-attr]
+    with contextlib.ExitStack() as held:
+        # What is fed goes through a file: it may be an image archive, and a pipe would need a second thread.
+        source = held.enter_context(feed_from.open("rb") if feed_from else tempfile.TemporaryFile())
+        if feed is not None:
+            source.write(feed.encode())
+            source.seek(0)
+        try:
+            done = subprocess.run(
+                whole,
+                stdin=source,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except FileNotFoundError as missing:
+            raise CommandFailedError(whole, "no such program", str(missing)) from missing
+        except subprocess.TimeoutExpired as late:
+            raise CommandFailedError(whole, f"no answer after {timeout:.0f} s", "") from late
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if done.returncode:
-        raise CommandFailed(whole, done.returncode, out + err)
+        raise CommandFailedError(whole, done.returncode, out + err)
     return out
 
 
 def succeeds(args: Sequence[str | Path], *, timeout: float = 30) -> bool:
     try:
         run(args, timeout=timeout)
-    except CommandFailed:
+    except CommandFailedError:
         return False
     return True
 
 
-def retried(act: Callable[[], T], *, attempts: int = 4, pause: float = 5.0, sleep: Callable[[float], None] = time.sleep) -> T:
+def retried(
+    act: Callable[[], T], *, attempts: int = 4, pause: float = 5.0, sleep: Callable[[float], None] = time.sleep
+) -> T:
     """For downloads: package registries drop a connection now and then."""
     for attempt in range(1, attempts):
         try:
             return act()
-        except CommandFailed:
+        except CommandFailedError:
             sleep(pause * attempt)
     return act()
 

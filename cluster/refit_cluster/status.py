@@ -18,7 +18,12 @@ def text(places: Places) -> str:
     kubectl = cluster.kubectl(places)
     node = kubectl.succeeds("get", "--raw", "/readyz")
     serving = node and kubectl.succeeds(
-        "wait", "--for=condition=Available", "--timeout=1s", f"deployment/{kserve.DEPLOYMENT}", "--namespace", kserve.NAMESPACE
+        "wait",
+        "--for=condition=Available",
+        "--timeout=1s",
+        f"deployment/{kserve.DEPLOYMENT}",
+        "--namespace",
+        kserve.NAMESPACE,
     )
     ours = " (started by us)" if engine.is_ours(places) else ""
     lines = {

@@ -15,7 +15,7 @@ from refit_cluster.golang import Program
 from refit_cluster.kserve import Kubectl
 from refit_cluster.places import Places
 from refit_cluster.progress import Progress
-from refit_cluster.shell import CommandFailed, HarnessError, found
+from refit_cluster.shell import CommandFailedError, HarnessError, found
 
 
 class Source(Enum):
@@ -86,10 +86,8 @@ def tool(program: Program, name: str, places: Places) -> Path:
 
 def up(environ: Mapping[str, str], places: Places, out: TextIO) -> Cluster:
     context = environ.get("REFIT_CONTEXT")
-    if context:
-        cluster = _use_context(context, environ.get("REFIT_REGISTRY"), places, out)
-    else:
-        cluster = _use_kind(places, out)
+    registry_address = environ.get("REFIT_REGISTRY")
+    cluster = _use_context(context, registry_address, places, out) if context else _use_kind(places, out)
     cluster.write(places)
     return cluster
 
@@ -161,7 +159,7 @@ def _source() -> Source:
         return Source.PULLED
     try:
         engine.docker("pull", versions.KIND_NODE_IMAGE, timeout=900)
-    except CommandFailed:
+    except CommandFailedError:
         return Source.BUILT
     return Source.PULLED
 
@@ -183,9 +181,13 @@ def _kserve_images(source: Source, places: Places) -> kserve.Images:
     if source is Source.PULLED:
         return published
     # The charts forbid root, so the image names another user by number.
-    manager = images.of_binary(places, "kserve-controller", golang.KSERVE.binary(places, "manager"), "/manager", "65532")
+    manager = images.of_binary(
+        places, "kserve-controller", golang.KSERVE.binary(places, "manager"), "/manager", "65532"
+    )
     base = images.python_base(places)
-    initializer = images.of_recipe(places, "storage-initializer", base, arguments={"KSERVE_STORAGE": versions.KSERVE_STORAGE})
+    initializer = images.of_recipe(
+        places, "storage-initializer", base, arguments={"KSERVE_STORAGE": versions.KSERVE_STORAGE}
+    )
     return kserve.Images(
         controller=registry.push(manager, "kserve-controller"),
         storage_initializer=registry.push(initializer, "kserve-storage-initializer"),

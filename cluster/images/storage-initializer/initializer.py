@@ -8,5 +8,6 @@ arguments = sys.argv[1:]
 if not arguments or len(arguments) % 2:
     sys.exit("usage: initializer SOURCE DESTINATION [SOURCE DESTINATION ...]")
 for source, destination in zip(arguments[::2], arguments[1::2], strict=True):
-    print(f"downloading {source} to {destination}", flush=True)
+    sys.stdout.write(f"downloading {source} to {destination}\n")
+    sys.stdout.flush()
     Storage.download(source, destination)
