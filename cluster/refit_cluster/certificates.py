@@ -32,29 +32,11 @@ def new_key(path: Path) -> None:
 def authority(directory: Path, name: str) -> Pair:
     pair = Pair.named(directory, name)
     new_key(pair.key)
-    run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-new",
-            "-sha256",
-            "-key",
-            pair.key,
-            "-days",
-            DAYS,
-            "-subj",
-            f"/CN={name}",
-            "-out",
-            pair.certificate,
-        ]
-        + [
-            "-addext",
-            "basicConstraints=critical,CA:TRUE",
-            "-addext",
-            "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
-        ]
-    )
+    command: list[str | Path] = ["openssl", "req", "-x509", "-new", "-sha256", "-key", pair.key]
+    command += ["-out", pair.certificate, "-days", DAYS, "-subj", f"/CN={name}"]
+    command += ["-addext", "basicConstraints=critical,CA:TRUE"]
+    command += ["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"]
+    run(command)
     return pair
 
 
@@ -69,22 +51,9 @@ def signed(
     run(["openssl", "req", "-new", "-sha256", "-key", pair.key, "-subj", subject, "-out", request])
     extensions = directory / f"{name}.ext"
     extensions.write_text(extension_text(hosts))
-    run(
-        [
-            "openssl",
-            "x509",
-            "-req",
-            "-sha256",
-            "-in",
-            request,
-            "-CA",
-            ca.certificate,
-            "-CAkey",
-            ca.key,
-            "-CAcreateserial",
-        ]
-        + ["-days", DAYS, "-extfile", extensions, "-out", pair.certificate]
-    )
+    command: list[str | Path] = ["openssl", "x509", "-req", "-sha256", "-in", request, "-out", pair.certificate]
+    command += ["-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial", "-days", DAYS, "-extfile", extensions]
+    run(command)
     return pair
 
 

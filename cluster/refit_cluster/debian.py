@@ -48,7 +48,7 @@ def _one_line_format(text: str) -> Iterable[Source]:
 def _stanza_format(text: str) -> Iterable[Source]:
     for stanza in re.split(r"\n\s*\n", text):
         fields = dict(re.findall(r"^([A-Za-z-]+):\s*(.*)$", stanza, re.MULTILINE))
-        if "deb" not in fields.get("Types", "").split() or not _is_debians(fields.get("Signed-By", "")):
+        if "deb" not in fields.get("Types", "").split() or not _is_debians(stanza):
             continue
         for uri in fields.get("URIs", "").split():
             for suite in fields.get("Suites", "").split():
@@ -56,7 +56,7 @@ def _stanza_format(text: str) -> Iterable[Source]:
 
 
 def _is_debians(options: str) -> bool:
-    return "igned-" not in options or "debian-archive" in options
+    return "signed-by" not in options.lower() or "debian-archive" in options
 
 
 def machine_sources(etc: Path = Path("/etc/apt")) -> tuple[Source, ...]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 T = TypeVar("T")
 
@@ -41,9 +41,12 @@ def run(
     whole = [str(arg) for arg in args]
     with contextlib.ExitStack() as held:
         # What is fed goes through a file: it may be an image archive, and a pipe would need a second thread.
-        source = held.enter_context(feed_from.open("rb") if feed_from else tempfile.TemporaryFile())
-        if feed is not None:
-            source.write(feed.encode())
+        source: IO[bytes]
+        if feed_from:
+            source = held.enter_context(feed_from.open("rb"))
+        else:
+            source = held.enter_context(tempfile.TemporaryFile())
+            source.write((feed or "").encode())
             source.seek(0)
         try:
             done = subprocess.run(

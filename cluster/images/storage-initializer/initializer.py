@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script that the image copies, no package
 """The entry point KServe expects of a storage initializer: `SOURCE DESTINATION [SOURCE DESTINATION ...]`."""
 
 import sys
