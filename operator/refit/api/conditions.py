@@ -36,9 +36,9 @@ def merge(old: Iterable[Condition], new: Iterable[Condition]) -> tuple[Condition
     merged = []
     for condition in new:
         was = before.get(condition.type)
-        if was is not None and was.status == condition.status:
-            condition = condition.model_copy(update={"last_transition_time": was.last_transition_time})
-        merged.append(condition)
+        same = was is not None and was.status == condition.status
+        since = was.last_transition_time if was is not None and same else condition.last_transition_time
+        merged.append(condition.model_copy(update={"last_transition_time": since}))
     return tuple(sorted(merged, key=lambda condition: condition.type))
 
 

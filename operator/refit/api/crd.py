@@ -7,6 +7,7 @@ server would refuse (or, worse, prune) fails when the CRDs are generated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,7 +22,7 @@ from refit.api.remediationrequest import (
     RemediationRequestStatus,
 )
 
-_DROPPED = {"title"}
+_DROPPED = ("title", "$defs")
 _PLAIN = {
     "type",
     "format",
@@ -52,20 +53,11 @@ def structural(model: type[BaseModel]) -> dict[str, Any]:
 def _walk(node: dict[str, Any], definitions: dict[str, Any], place: str) -> dict[str, Any]:
     if "$ref" in node:
         target = definitions[node["$ref"].rsplit("/", 1)[1]]
-        beside = {key: value for key, value in node.items() if key != "$ref"}
-        return _walk({**target, **beside}, definitions, place)
+        return _walk({**target, **_without(node, "$ref")}, definitions, place)
     if "anyOf" in node:
-        kept = [option for option in node["anyOf"] if option.get("type") != "null"]
-        if len(kept) != 1:
-            raise UnsayableError(f"{place}: a CRD can not hold a union")
-        beside = {key: value for key, value in node.items() if key != "anyOf"}
-        if beside.get("default", 0) is None:
-            del beside["default"]
-        return _walk({**kept[0], **beside}, definitions, place)
+        return _walk(_optional(node, place), definitions, place)
     found: dict[str, Any] = {}
-    for key, value in sorted(node.items()):
-        if key in _DROPPED or key == "$defs":
-            continue
+    for key, value in sorted(_without(node, *_DROPPED).items()):
         if key == "properties":
             found[key] = {name: _walk(child, definitions, f"{place}.{name}") for name, child in value.items()}
         elif key == "items":
@@ -73,21 +65,40 @@ def _walk(node: dict[str, Any], definitions: dict[str, Any], place: str) -> dict
         elif key == "additionalProperties":
             if "x-kubernetes-preserve-unknown-fields" not in node:
                 found[key] = _walk(value, definitions, f"{place}.*")
-        elif key == "description":
-            found[key] = " ".join(value.split())
-        elif key == "default":
-            found[key] = _without_nulls(value)
         elif key in _PLAIN or key.startswith("x-kubernetes-"):
             found[key] = value
+        elif key in _TIDIED:
+            found[key] = _TIDIED[key](value)
         else:
             raise UnsayableError(f"{place}: a CRD can not say {key!r}")
     return found
+
+
+def _optional(node: dict[str, Any], place: str) -> dict[str, Any]:
+    """`X or null` as X: in a CRD a field that may be absent is one that is not required."""
+    kept = [option for option in node["anyOf"] if option.get("type") != "null"]
+    if len(kept) != 1:
+        raise UnsayableError(f"{place}: a CRD can not hold a union")
+    beside = _without(node, "anyOf")
+    if beside.get("default", 0) is None:
+        beside = _without(beside, "default")
+    return {**kept[0], **beside}
+
+
+def _without(node: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in keys}
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(child) for key, child in value.items() if child is not None}
     return value
+
+
+_TIDIED: dict[str, Callable[[Any], Any]] = {
+    "description": lambda text: " ".join(text.split()),
+    "default": _without_nulls,
+}
 
 
 def _column(name: str, path: str, *, kind: str = "string", priority: int = 0, description: str = "") -> dict[str, Any]:

@@ -150,14 +150,17 @@ class Column(ApiModel):
     )
 
 
-class Expectation(ApiModel):
+Kwargs = Annotated[
+    dict[str, Any],
+    Field(max_length=16, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
+]
+
+
+class Expectation(ApiModel):  # type: ignore[no-redef]  # the plugin makes a **kwargs of its own; the field's name is GX's
     """One expectation in Great Expectations' configuration format."""
 
     type: Annotated[str, Field(max_length=128, pattern=r"^expect_[a-z0-9_]+$")]
-    kwargs: Annotated[
-        dict[str, Any],
-        Field(max_length=16, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
-    ] = {}
+    kwargs: Kwargs = {}
     severity: Severity = Severity.CRITICAL
 
 

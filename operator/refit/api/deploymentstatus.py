@@ -39,10 +39,12 @@ class TrainingStatus(ApiModel):
     """The newest training: its key (what it is the training of), attempt, Job and end."""
 
     key: Word
+    spec_hash: Word
     attempt: Annotated[int, Field(ge=1, le=99)] = 1
     job: ObjectName
     phase: TrainingPhase
     cause: Line = ""
+    requested: Word = ""
     reason: Word = ""
     message: Text = ""
     start_time: Time | None = None
@@ -50,6 +52,8 @@ class TrainingStatus(ApiModel):
     run_id: Word | None = None
     rows: Annotated[int, Field(ge=0)] | None = None
     data_sha256: Sha256 | None = None
+    data_valid: bool | None = None
+    data_message: Text = ""
     fit_seconds: Number | None = None
     total_seconds: Number | None = None
     metrics: Metrics = Metrics()
@@ -77,6 +81,7 @@ class VersionRecord(ApiModel):
     version: Annotated[int, Field(ge=1)]
     state: VersionState
     key: Word
+    spec_hash: Word
     artifact: Artifact
     golden: Artifact
     algorithm: Word
@@ -87,6 +92,7 @@ class VersionRecord(ApiModel):
     reason: Line = ""
     message: Text = ""
     create_time: Time
+    rollout_time: Time | None = None
     since: Time | None = None
     until: Time | None = None
 

@@ -28,3 +28,5 @@ GOLDEN_FILE = "golden.json"
 
 DIGEST_MISMATCH = "DigestMismatch"
 """First word of the predictor's termination message when the file is not the one that passed the gate."""
+SIGNATURE_MISMATCH = "SignatureMismatch"
+"""First word of it when the file is no model of this contract."""

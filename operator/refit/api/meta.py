@@ -53,3 +53,8 @@ def runtime_name(deployment: str) -> str:
 def predictor_name(deployment: str) -> str:
     """Name that KServe gives the Deployment and the Service of an InferenceService's predictor."""
     return f"{deployment}-predictor"
+
+
+def registered_model(namespace: str, deployment: str) -> str:
+    """Name of a ModelDeployment's registered model in MLflow."""
+    return f"{namespace}.{deployment}"

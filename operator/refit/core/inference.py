@@ -1,0 +1,133 @@
+"""The InferenceService and the ServingRuntime of one version, as manifests.
+
+KServe hands a runtime's container to the predictor's Deployment. All that names the version stands in
+the environment of that container, so that what is rolled out can be read back from the Deployment.
+"""
+
+from __future__ import annotations
+
+from refit.api import jobs, meta
+from refit.api.deploymentstatus import VersionRecord
+from refit.core.observed import Config, Deployment, Manifest
+from refit.core.pods import container_security, environment, pod_security, resources
+
+ROLE = "predictor"
+CONTAINER = "kserve-container"
+PORT = 8080
+DRAIN_SECONDS = 5
+"""How long a predictor that is asked to stop keeps answering, while its address leaves every node's tables."""
+
+
+def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
+    """The namespaced runtime that names our image by digest."""
+    model_ready = {"httpGet": {"path": f"/v2/models/{deployment.name}/ready", "port": PORT}}
+    return {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ServingRuntime",
+        "metadata": {
+            "name": meta.runtime_name(deployment.name),
+            "namespace": deployment.namespace,
+            "labels": meta.child_labels(deployment.name, ROLE),
+            "ownerReferences": [deployment.owner()],
+        },
+        "spec": {
+            "supportedModelFormats": [{"name": "onnx", "version": "1"}],
+            "protocolVersions": ["v1", "v2"],
+            "multiModel": False,
+            "containers": [
+                {
+                    "name": CONTAINER,
+                    "image": config.predictor_image,
+                    "ports": [{"containerPort": PORT, "protocol": "TCP"}],
+                    "readinessProbe": {**model_ready, "periodSeconds": 1, "failureThreshold": 3},
+                    "startupProbe": {**model_ready, "periodSeconds": 1, "failureThreshold": 120},
+                    "livenessProbe": {
+                        "httpGet": {"path": "/v2/health/live", "port": PORT},
+                        "periodSeconds": 10,
+                        "failureThreshold": 3,
+                    },
+                    "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+                    "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
+                    "terminationMessagePolicy": "File",
+                    "securityContext": container_security(),
+                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # the container's own, an emptyDir
+                }
+            ],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
+    }
+
+
+def inference_service(deployment: Deployment, record: VersionRecord) -> Manifest:
+    """The InferenceService that serves the version: a new pod is ready before an old one goes."""
+    serving = deployment.spec.serving
+    scales = serving.max_replicas > serving.min_replicas
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": deployment.name,
+            "namespace": deployment.namespace,
+            "labels": meta.child_labels(deployment.name, ROLE),
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "Standard",
+                "serving.kserve.io/autoscalerClass": "hpa" if scales else "none",
+            },
+            "ownerReferences": [deployment.owner()],
+        },
+        "spec": {
+            "predictor": {
+                "minReplicas": serving.min_replicas,
+                "maxReplicas": serving.max_replicas,
+                **({"scaleMetric": "cpu", "scaleTarget": 80} if scales else {}),
+                "automountServiceAccountToken": False,
+                "securityContext": pod_security(),
+                "deploymentStrategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+                },
+                "model": {
+                    "modelFormat": {"name": "onnx", "version": "1"},
+                    "runtime": meta.runtime_name(deployment.name),
+                    "protocolVersion": "v2",
+                    "storageUri": record.artifact.uri,
+                    "env": environment(
+                        {
+                            jobs.MODEL_NAME: deployment.name,
+                            jobs.MODEL_VERSION: str(record.version),
+                            jobs.ARTIFACT_SHA256: record.artifact.sha256,
+                        }
+                    ),
+                    "resources": resources(serving.resources),
+                },
+            }
+        },
+    }
+
+
+def covers(seen: object, wanted: object) -> bool:
+    """True if all that is wanted is there. The API server and KServe add fields; they are not ours to compare.
+
+    Lists of objects that have a name or a uid match by it; other lists match by place.
+    """
+    if isinstance(wanted, dict):
+        return isinstance(seen, dict) and all(key in seen and covers(seen[key], value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(seen, list) and len(seen) >= len(wanted) and _list_covers(seen, wanted)
+    return seen == wanted
+
+
+def _list_covers(seen: list[object], wanted: list[object]) -> bool:
+    by_name = {_identity(item): item for item in seen if _identity(item)}
+    for place, item in enumerate(wanted):
+        name = _identity(item)
+        other = by_name.get(name) if name else seen[place]
+        if other is None or not covers(other, item):
+            return False
+    return True
+
+
+def _identity(item: object) -> str:
+    if not isinstance(item, dict):
+        return ""
+    return str(item.get("uid") or item.get("name") or "")

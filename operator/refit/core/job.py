@@ -1,0 +1,113 @@
+"""The Job of one training attempt, as a manifest."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+from refit.api import jobs, meta
+from refit.api.deploymentstatus import TrainingStatus
+from refit.api.results import EXIT_REFUSED
+from refit.core.observed import Config, Deployment, Manifest
+from refit.core.pods import container_security, environment, pod_security, resources
+
+ROLE = "trainer"
+CONTAINER = "trainer"
+
+
+def training_job(deployment: Deployment, training: TrainingStatus, config: Config) -> Manifest:
+    """The Job. The pod gets the spec as it now is, no API access, and answers by its termination message.
+
+    An evicted pod is replaced and not counted; a refusal (exit code 3) ends the Job at once, since the
+    same data and spec would be refused again; anything else is tried three times.
+    """
+    labels = meta.child_labels(deployment.name, ROLE)
+    spec = deployment.spec.training
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": training.job,
+            "namespace": deployment.namespace,
+            "labels": labels,
+            "annotations": {f"{meta.GROUP}/training-key": training.key, f"{meta.GROUP}/cause": training.cause},
+            "ownerReferences": [deployment.owner()],
+        },
+        "spec": {
+            "backoffLimit": 2,
+            "activeDeadlineSeconds": spec.timeout_seconds,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [EXIT_REFUSED]},
+                    },
+                ]
+            },
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "securityContext": pod_security(),
+                    "containers": [_container(deployment, training, config)],
+                    "volumes": [{"name": "tmp", "emptyDir": {}}, *_data_volumes(deployment)],
+                },
+            },
+        },
+    }
+
+
+def _container(deployment: Deployment, training: TrainingStatus, config: Config) -> Manifest:
+    declared = {
+        "metadata": {
+            "name": deployment.name,
+            "namespace": deployment.namespace,
+            "uid": deployment.uid,
+            "generation": deployment.generation,
+        },
+        "spec": deployment.spec.wire(),
+    }
+    secret = deployment.spec.data.source.secret_ref
+    mounts = [
+        {"name": volume["name"], "mountPath": jobs.DATA_PATH, "readOnly": True} for volume in _data_volumes(deployment)
+    ]
+    return {
+        "name": CONTAINER,
+        "image": config.trainer_image,
+        "env": [
+            *environment(
+                {
+                    jobs.DEPLOYMENT: json.dumps(declared, separators=(",", ":"), ensure_ascii=False),
+                    jobs.TRAINING_KEY: training.key,
+                    jobs.TRACKING_URI: config.tracking_uri,
+                    jobs.TERMINATION_LOG: jobs.TERMINATION_LOG_PATH,
+                    jobs.DATA_DIR: jobs.DATA_PATH,
+                }
+            ),
+            {
+                "name": jobs.CPU_LIMIT,
+                "valueFrom": {
+                    "resourceFieldRef": {"containerName": CONTAINER, "resource": "limits.cpu", "divisor": "1"}
+                },
+            },
+        ],
+        **({"envFrom": [{"secretRef": {"name": secret.name}}]} if secret else {}),
+        "resources": resources(deployment.spec.training.resources),
+        "securityContext": container_security(),
+        "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],  # noqa: S108  # the container's own, an emptyDir
+    }
+
+
+def _data_volumes(deployment: Deployment) -> list[Manifest]:
+    source = urlsplit(deployment.spec.data.source.uri)
+    if source.scheme == "pvc":
+        return [{"name": "data", "persistentVolumeClaim": {"claimName": source.netloc, "readOnly": True}}]
+    if source.scheme == "configmap":
+        return [{"name": "data", "configMap": {"name": source.netloc}}]
+    return []

@@ -1,0 +1,115 @@
+"""Observed: one ModelDeployment and everything that bears on it, read in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+from refit.api import meta
+from refit.api.deploymentstatus import ModelDeploymentStatus
+from refit.api.modeldeployment import ModelDeploymentSpec
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as plain data; only builders and the gateway look inside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What the installation decides for every ModelDeployment."""
+
+    trainer_image: str
+    predictor_image: str
+    tracking_uri: str
+    training_attempts: int = 3
+    rollout_timeout: timedelta = timedelta(minutes=5)
+    resync: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A ModelDeployment, parsed."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    spec: ModelDeploymentSpec
+    status: ModelDeploymentStatus
+    train_requested: str = ""
+
+    def owner(self) -> Manifest:
+        """The owner reference that makes a child go when the ModelDeployment goes."""
+        return {
+            "apiVersion": meta.API_VERSION,
+            "kind": meta.DEPLOYMENT_KIND,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+
+class JobState(Enum):
+    ACTIVE = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSeen:
+    """A training Job: its state, why it failed, and what its container said last."""
+
+    name: str
+    state: JobState
+    failure: str = ""
+    message: str | None = None
+    exit_code: int | None = None
+    waiting: str = ""
+    terminating: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSeen:
+    """The predictor's Deployment: which artifact its newest template serves, and how far that got."""
+
+    artifact_sha256: str
+    version: int
+    complete: bool
+    available: int
+    pod_message: str = ""
+    pod_waiting: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSeen:
+    """The InferenceService of a ModelDeployment and its ServingRuntime, as they stand."""
+
+    manifest: Manifest | None = None
+    runtime: Manifest | None = None
+    foreign: str = ""
+    terminating: bool = False
+    url: str = ""
+    rollout: RolloutSeen | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the endpoint itself said: the digest it serves, and whether the golden request was answered right."""
+
+    sha256: str = ""
+    golden: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """Everything `plan` may look at."""
+
+    deployment: Deployment
+    job: JobSeen | None = None
+    service: ServiceSeen = field(default_factory=ServiceSeen)
+    serving_installed: bool = True
+    proof: Proof | None = None
+    created: datetime | None = None

@@ -1,0 +1,209 @@
+"""The plan: from everything observed of one ModelDeployment to everything that should be done now.
+
+`plan` is pure. A crash between any two of the plan's effects is repaired by the next pass, because
+the next pass derives the same plan from what then stands in the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from refit.api import meta
+from refit.api.conditions import Condition, ConditionStatus, find, merge
+from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase, VersionRecord, VersionState
+from refit.api.reasons import ConditionType, Reason
+from refit.core import inference, serving, training
+from refit.core.job import training_job
+from refit.core.observed import Config, Manifest, Observed
+from refit.core.status import Facts, Finding, conditions
+
+WAIT_FOR_POD = timedelta(seconds=2)
+"""How soon to look again at a roll-out; its pods' own words make no event that we watch."""
+WAIT_FOR_INSTALL = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReference:
+    """A Job to delete, by name: deletions are named, never inferred."""
+
+    name: str
+    namespace: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """The registered version that the alias `champion` should name."""
+
+    model: str
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A Kubernetes Event about a change of state."""
+
+    reason: str
+    message: str
+    warning: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do, in this order: delete, create, apply, alias, status, notes."""
+
+    status: ModelDeploymentStatus
+    delete: tuple[JobReference, ...] = ()
+    create: tuple[Manifest, ...] = ()
+    apply: tuple[Manifest, ...] = ()
+    champion: Champion | None = None
+    notes: tuple[Note, ...] = ()
+    again_after: timedelta
+
+
+def plan(seen: Observed, now: datetime, config: Config) -> Plan:
+    """What should be done about this ModelDeployment now."""
+    before = seen.deployment.status
+    problem = spec_problem(seen)
+    if problem is not None:
+        return _finished(seen, Plan(status=before, again_after=config.resync), problem, now)
+    draft = _training(seen, now, config)
+    draft = _serving(seen, draft, now, config)
+    return _finished(seen, draft, _blocked(seen), now)
+
+
+def refused(seen: Observed, reason: Reason, message: str, now: datetime, config: Config) -> Plan:
+    """The plan when the API server refuses what should be done: say so in status, change nothing else."""
+    finding = Finding(reason=reason, message=message[:1024], stalled=True)
+    return _finished(seen, Plan(status=seen.deployment.status, again_after=config.resync), finding, now)
+
+
+def spec_problem(seen: Observed) -> Finding | None:
+    """What is wrong with a spec that the API server had to accept."""
+    message = training.schedule_problem(seen.deployment.spec.training.schedule)
+    return Finding(reason=Reason.INVALID_SPEC, message=message, stalled=True) if message else None
+
+
+def _training(seen: Observed, now: datetime, config: Config) -> Plan:
+    deployment = seen.deployment
+    want = training.wanted(deployment, now)
+    step = training.step(deployment, want, seen.job, config, now)
+    history = deployment.status.history
+    if step.result is not None and step.result.registered is not None:
+        history = serving.with_result(history, step.status, step.result, step.result.registered, now)
+    create = (training_job(deployment, step.status, config),) if step.create else ()
+    delete = (JobReference(name=step.delete_job, namespace=deployment.namespace),) if step.delete_job else ()
+    again = config.resync if want.next_at is None else min(config.resync, max(want.next_at - now, WAIT_FOR_POD))
+    return Plan(
+        status=deployment.status.model_copy(update={"training": step.status, "history": history}),
+        create=create,
+        delete=delete,
+        again_after=again,
+    )
+
+
+def _serving(seen: Observed, draft: Plan, now: datetime, config: Config) -> Plan:
+    deployment = seen.deployment
+    history = draft.status.history
+    if _blocked(seen) is None:
+        history = serving.judged(history, seen.service, seen.proof, config, now)
+    record = serving.desired(history)
+    apply: tuple[Manifest, ...] = ()
+    if record is not None and _blocked(seen) is None:
+        pairs = (
+            (seen.service.runtime, inference.serving_runtime(deployment, config)),
+            (seen.service.manifest, inference.inference_service(deployment, record)),
+        )
+        apply = tuple(wanted for found, wanted in pairs if not inference.covers(found, wanted))
+    served = next((other for other in history if other.state == VersionState.SERVING), None)
+    return replace(
+        draft,
+        apply=apply,
+        champion=_champion(seen, served),
+        status=draft.status.model_copy(
+            update={
+                "history": history,
+                "serving": serving.serving_status(history),
+                "url": seen.service.url or draft.status.url,
+                "metric": f"{served.metric} {served.value}" if served is not None else None,
+            }
+        ),
+    )
+
+
+def _champion(seen: Observed, served: VersionRecord | None) -> Champion | None:
+    """The alias moves when another version than before has proved itself."""
+    before = seen.deployment.status.serving
+    if served is None or (before is not None and before.version == served.version):
+        return None
+    return Champion(
+        model=meta.registered_model(seen.deployment.namespace, seen.deployment.name), version=served.version
+    )
+
+
+def _blocked(seen: Observed) -> Finding | None:
+    """What stands in the way of serving, whatever the model is."""
+    if not seen.serving_installed:
+        return Finding(
+            reason=Reason.SERVING_UNAVAILABLE,
+            message="the cluster does not know serving.kserve.io/v1beta1 InferenceService; install KServe",
+        )
+    if seen.service.terminating:
+        return Finding(
+            reason=Reason.PREVIOUS_TERMINATING,
+            message=f"the InferenceService of an earlier {seen.deployment.name} is still being deleted",
+        )
+    if seen.service.foreign:
+        return Finding(reason=Reason.NOT_OWNED, message=seen.service.foreign, stalled=True)
+    return None
+
+
+def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime) -> Plan:
+    deployment = seen.deployment
+    facts = Facts(
+        spec=deployment.spec,
+        spec_hash=training.spec_hash(deployment),
+        training=draft.status.training,
+        history=draft.status.history,
+        service=seen.service,
+        blocked=blocked,
+    )
+    found = merge(deployment.status.conditions, conditions(facts, deployment.generation, now))
+    status = draft.status.model_copy(update={"conditions": found, "observed_generation": deployment.generation})
+    return replace(
+        draft,
+        status=status,
+        notes=notes(deployment.status.conditions, found),
+        again_after=_again(draft, blocked, found),
+    )
+
+
+def _again(draft: Plan, blocked: Finding | None, found: tuple[Condition, ...]) -> timedelta:
+    if blocked is not None and not blocked.stalled:
+        return min(WAIT_FOR_INSTALL, draft.again_after)
+    training_now = draft.status.training
+    if training_now is not None and training_now.phase == TrainingPhase.RUNNING:
+        return min(WAIT_FOR_INSTALL, draft.again_after)
+    candidate = any(record.state == VersionState.CANDIDATE for record in draft.status.history)
+    if candidate or find(found, ConditionType.RECONCILING) is not None:
+        return min(WAIT_FOR_POD, draft.again_after)
+    return draft.again_after
+
+
+NOTED = (ConditionType.DATA_VALID, ConditionType.TRAINED, ConditionType.READY)
+
+
+def notes(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Note, ...]:
+    """One Event for each noted condition whose status or reason changed."""
+    stalled = find(after, ConditionType.STALLED) is not None
+    found = []
+    for kind in NOTED:
+        old, new = find(before, kind), find(after, kind)
+        if new is None or new.reason == Reason.NOT_YET_CHECKED:
+            continue
+        if old is not None and (old.status, old.reason) == (new.status, new.reason):
+            continue
+        bad = new.status == ConditionStatus.FALSE and (kind != ConditionType.READY or stalled)
+        found.append(Note(reason=new.reason, message=new.message, warning=bad))
+    # The same words twice in one pass say nothing new.
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,167 @@
+"""Status: the conditions, all from one function, so that they can never contradict each other.
+
+Ready, Reconciling and Stalled follow kstatus: Reconciling and Stalled are there only while they are
+true. A version that serves keeps serving whatever happens to a newer one: that is Available. Ready
+says that what is declared is what serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from refit.api.conditions import Condition, ConditionStatus
+from refit.api.deploymentstatus import TrainingPhase, TrainingStatus, VersionRecord, VersionState
+from refit.api.modeldeployment import ModelDeploymentSpec, RequestLogMode
+from refit.api.reasons import ConditionType, Reason
+from refit.api.times import stamp
+from refit.core.observed import ServiceSeen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Why a ModelDeployment is not Ready, and whether time or a person will change that."""
+
+    reason: str
+    message: str
+    stalled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the conditions are made of."""
+
+    spec: ModelDeploymentSpec
+    spec_hash: str
+    training: TrainingStatus | None
+    history: tuple[VersionRecord, ...]
+    service: ServiceSeen
+    blocked: Finding | None = None
+
+
+def conditions(facts: Facts, generation: int, now: datetime) -> tuple[Condition, ...]:
+    """All conditions of one pass; transition times are merged with the earlier ones by the caller."""
+    finding = finding_of(facts)
+    found = [
+        _condition(ConditionType.AVAILABLE, *_available(facts)),
+        _condition(ConditionType.DATA_VALID, *_data_valid(facts.training)),
+        _condition(ConditionType.TRAINED, *_trained(facts.training)),
+    ]
+    if finding is None:
+        record = _serving(facts)
+        message = f"version {record.version} serves" if record is not None else ""
+        found.append(_condition(ConditionType.READY, ConditionStatus.TRUE, Reason.SERVING, message))
+    else:
+        found.append(_condition(ConditionType.READY, ConditionStatus.FALSE, finding.reason, finding.message))
+        kind = ConditionType.STALLED if finding.stalled else ConditionType.RECONCILING
+        found.append(_condition(kind, ConditionStatus.TRUE, finding.reason, finding.message))
+    unwatched = _unwatched(facts.spec)
+    if unwatched:
+        found.append(_condition(ConditionType.MONITORED, ConditionStatus.FALSE, Reason.NOT_IMPLEMENTED, unwatched))
+    return tuple(
+        condition.model_copy(update={"observed_generation": generation, "last_transition_time": stamp(now)})
+        for condition in found
+    )
+
+
+def finding_of(facts: Facts) -> Finding | None:
+    """The first thing that keeps the declared model from serving, or None: it serves."""
+    if facts.blocked is not None:
+        return facts.blocked
+    serving = _serving(facts)
+    current = serving is not None and serving.spec_hash == facts.spec_hash
+    still = f"; version {serving.version} keeps serving" if serving is not None else ""
+    newest = max(facts.history, key=lambda record: record.create_time, default=None)
+    if any(record.state == VersionState.CANDIDATE for record in facts.history) and not current:
+        candidate = next(record for record in facts.history if record.state == VersionState.CANDIDATE)
+        return Finding(
+            reason=Reason.ROLLING_OUT,
+            message=f"rolling out version {candidate.version}{_pod_trouble(facts.service)}{still}",
+        )
+    training = facts.training
+    if not current and training is not None and training.phase != TrainingPhase.SUCCEEDED:
+        stalled = training.phase != TrainingPhase.RUNNING
+        return Finding(reason=training.reason, message=f"{training.message}{still}"[:1024], stalled=stalled)
+    if not current and newest is not None and newest.state == VersionState.FAILED:
+        return Finding(
+            reason=newest.reason,
+            message=f"version {newest.version} was not rolled out: {newest.message}{still}"[:1024],
+            stalled=True,
+        )
+    if serving is None:
+        return Finding(reason=Reason.TRAINING, message="waiting for a version to serve")
+    rollout = facts.service.rollout
+    if rollout is None or rollout.available == 0:
+        return Finding(
+            reason=Reason.UNAVAILABLE,
+            message=f"no pod of version {serving.version} answers{_pod_trouble(facts.service)}",
+        )
+    if not rollout.complete and current:
+        return Finding(
+            reason=Reason.ROLLING_OUT,
+            message=f"pods of version {serving.version} are being replaced{_pod_trouble(facts.service)}",
+        )
+    return None
+
+
+def _serving(facts: Facts) -> VersionRecord | None:
+    return next((record for record in facts.history if record.state == VersionState.SERVING), None)
+
+
+def _available(facts: Facts) -> tuple[ConditionStatus, str, str]:
+    serving = _serving(facts)
+    if serving is None:
+        return ConditionStatus.FALSE, Reason.NOT_YET_SERVED, "no version has served yet"
+    rollout = facts.service.rollout
+    if rollout is None or rollout.available == 0:
+        return ConditionStatus.FALSE, Reason.UNAVAILABLE, "no pod of the predictor is available"
+    return ConditionStatus.TRUE, Reason.SERVING, f"{serving.algorithm} version {serving.version}"
+
+
+def _data_valid(training: TrainingStatus | None) -> tuple[ConditionStatus, str, str]:
+    if training is None or training.data_valid is None:
+        return ConditionStatus.UNKNOWN, Reason.NOT_YET_CHECKED, "the data has not been checked yet"
+    if training.data_valid:
+        return ConditionStatus.TRUE, Reason.CHECKS_PASSED, training.data_message
+    return ConditionStatus.FALSE, training.reason or Reason.REFUSED, training.data_message
+
+
+def _trained(training: TrainingStatus | None) -> tuple[ConditionStatus, str, str]:
+    if training is None:
+        return ConditionStatus.UNKNOWN, Reason.TRAINING, "no training has started yet"
+    status = {
+        TrainingPhase.RUNNING: ConditionStatus.UNKNOWN,
+        TrainingPhase.SUCCEEDED: ConditionStatus.TRUE,
+    }.get(training.phase, ConditionStatus.FALSE)
+    return status, training.reason or Reason.TRAINING, training.message
+
+
+def _unwatched(spec: ModelDeploymentSpec) -> str:
+    """The declared parts that this version of Refit accepts and does not yet carry out; never silently."""
+    names = []
+    if spec.monitoring is not None:
+        names.append("spec.monitoring")
+    if spec.remediation is not None:
+        names.append("spec.remediation")
+    if spec.serving.request_log.mode != RequestLogMode.NONE:
+        names.append("spec.serving.requestLog")
+    if not names:
+        return ""
+    return f"{', '.join(names)}: accepted, but this version of Refit does not act on it yet"
+
+
+def _pod_trouble(service: ServiceSeen) -> str:
+    rollout = service.rollout
+    if rollout is None or not (rollout.pod_message or rollout.pod_waiting):
+        return ""
+    return f" ({rollout.pod_message or rollout.pod_waiting})"[:300]
+
+
+def _condition(kind: ConditionType, status: ConditionStatus, reason: str, message: str) -> Condition:
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason or Reason.REFUSED,
+        message=message[:1024],
+        last_transition_time="1970-01-01T00:00:00Z",
+    )

@@ -1,0 +1,159 @@
+"""The real API server, through the official client's asyncio side, as plain data.
+
+The client's typed models cost 18 times what `json.loads` does and drop fields they do not know, so
+requests are made one level below them: its authentication, TLS, proxy and pool, our dictionaries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+from refit.api import meta
+from refit.kube.cluster import (
+    ConflictError,
+    Kind,
+    KindMissingError,
+    Manifest,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+    kind_of,
+)
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+JSON = "application/json"
+TIMEOUT_SECONDS = 30.0
+PAGE = 500
+
+Count = Callable[[str, str], None]
+"""Told the verb and the HTTP status code ("0" for no answer) of each request."""
+
+
+async def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
+    """A client for the pod's own service account, or for a kubeconfig where there is none."""
+    found = client.Configuration()
+    if kubeconfig is None:
+        try:
+            config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]  # the client has none
+            return client.ApiClient(found)
+        except config.ConfigException:
+            pass
+    await config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has none
+        config_file=kubeconfig, context=context, client_configuration=found
+    )
+    return client.ApiClient(found)
+
+
+class LiveCluster:
+    """A Cluster over HTTP."""
+
+    def __init__(self, api: client.ApiClient, count: Count = lambda _verb, _code: None) -> None:
+        self._api = api
+        self._count = count
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        try:
+            return await self._request("GET", kind.path(namespace, name), verb="get")
+        except KindMissingError:
+            raise
+        except NotFoundError:
+            return None
+
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Manifest]:
+        found: list[Manifest] = []
+        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._request("GET", kind.path(namespace), query=query, verb="list")
+            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or []]
+            rest = (page.get("metadata") or {}).get("continue")
+            if not rest:
+                return found
+            query = query | {"continue": rest}
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        path = kind_of(manifest).path(manifest["metadata"]["namespace"])
+        query = {"fieldManager": meta.FIELD_MANAGER}
+        return await self._request("POST", path, query=query, body=manifest, verb="create")
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        return await self._apply(manifest, None)
+
+    async def apply_status(self, manifest: Manifest) -> Manifest:
+        return await self._apply(manifest, "status")
+
+    async def _apply(self, manifest: Manifest, subresource: str | None) -> Manifest:
+        metadata = manifest["metadata"]
+        path = kind_of(manifest).path(metadata["namespace"], metadata["name"], subresource)
+        query = {"fieldManager": meta.FIELD_MANAGER, "force": "true"}
+        return await self._request("PATCH", path, query=query, body=manifest, content=APPLY, verb="apply")
+
+    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
+        query = {"fieldManager": meta.FIELD_MANAGER}
+        path = kind.path(namespace, name)
+        return await self._request("PATCH", path, query=query, body=patch, content=MERGE, verb="patch")
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", kind.path(namespace, name), body=body, verb="delete")
+        except NotFoundError:
+            return
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        verb: str,
+        query: dict[str, str] | None = None,
+        body: Manifest | None = None,
+        content: str = JSON,
+    ) -> Manifest:
+        headers = {"Accept": JSON, "Content-Type": content, "User-Agent": "refit-operator"}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            response = await self._api.call_api(method, url, headers, body=body, _request_timeout=TIMEOUT_SECONDS)
+            text = await response.read()  # type: ignore[no-untyped-call]  # the client has none
+        except ApiException as error:  # the client raises it for what it cannot send
+            self._count(verb, "0")
+            raise UnreachableError(f"{method} {path}: {error.reason}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._count(verb, "0")
+            raise UnreachableError(f"{method} {path}: {type(error).__name__} {error}") from error
+        self._count(verb, str(response.status))
+        if response.status >= 300:  # noqa: PLR2004  # every success of this API is a 2xx
+            raise _refusal(response.status, f"{method} {path}", text)
+        found: Manifest = json.loads(text)
+        return found
+
+
+def _refusal(status: int, what: str, body: bytes) -> Exception:
+    """The error that a status code means. Only the message is kept of a body, and not all of it."""
+    details = _status_object(body)
+    message = f"{what}: {status} {details.get('message', '')}"[:1024]
+    if status == 404:  # noqa: PLR2004
+        # An unknown path is answered without details; an unknown object is named in them.
+        known = bool((details.get("details") or {}).get("name")) or (details.get("details") or {}).get("kind")
+        return NotFoundError(message) if known else KindMissingError(message)
+    if status == 409:  # noqa: PLR2004
+        return ConflictError(message)
+    if status in (400, 403, 405, 413, 415, 422):
+        return RefusedError(message)
+    return UnreachableError(message)
+
+
+def _status_object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

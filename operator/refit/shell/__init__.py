@@ -1,0 +1,1 @@
+"""The loop: Kopf's events into a keyed queue; observe, plan, carry out."""

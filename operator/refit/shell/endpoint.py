@@ -1,0 +1,100 @@
+"""The endpoint's own word: which digest it serves, and whether it answers the golden request right.
+
+A roll-out is believed only when the service itself proves it; a Deployment that is complete proves
+that pods are ready, not which model they hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+
+from refit.api.deploymentstatus import VersionRecord
+from refit.api.signature import PREDICTION_OUTPUT, PROBABILITIES_OUTPUT, Golden
+from refit.core.observed import Proof
+
+TIMEOUT = aiohttp.ClientTimeout(total=5)
+MODEL_PATH = "/refit/v1/model"
+GOLDEN_LIMIT = 1 << 20
+"""Bytes of a golden file that are read; it has eight rows at most."""
+
+
+class EndpointError(Exception):
+    """The endpoint or the store did not answer as it should; time may mend it."""
+
+
+class Endpoint:
+    """Asks inference endpoints and the artifact store over HTTP."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def prove(self, url: str, model: str, record: VersionRecord) -> Proof:
+        """What the service at `url` serves, held against what the version should be."""
+        try:
+            served = await self._json("GET", url + MODEL_PATH)
+            sha256 = str(served.get("sha256", ""))
+            if sha256 != record.artifact.sha256:
+                return Proof(sha256=sha256)
+            golden = await self._golden(record)
+            answer = await self._json("POST", f"{url}/v2/models/{model}/infer", request_of(golden))
+        except EndpointError as error:
+            return Proof(problem=str(error)[:512])
+        return Proof(sha256=sha256, golden=agrees(golden, answer))
+
+    async def _golden(self, record: VersionRecord) -> Golden:
+        body = await self._bytes("GET", record.golden.uri)
+        if hashlib.sha256(body).hexdigest() != record.golden.sha256:
+            raise EndpointError(f"the golden request at {record.golden.uri} is not the one of the training")
+        try:
+            return Golden.model_validate_json(body)
+        except ValidationError as error:
+            raise EndpointError(f"the golden request at {record.golden.uri} cannot be read") from error
+
+    async def _json(self, method: str, url: str, body: object = None) -> dict[str, Any]:
+        try:
+            async with self._session.request(method, url, json=body, timeout=TIMEOUT) as response:
+                if response.status != 200:  # noqa: PLR2004
+                    raise EndpointError(f"{method} {url}: {response.status} {(await response.text())[:200]}")
+                found = await response.json(content_type=None)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise EndpointError(f"{method} {url}: {type(error).__name__} {error}") from error
+        if not isinstance(found, dict):
+            raise EndpointError(f"{method} {url}: the answer is no object")
+        return found
+
+    async def _bytes(self, method: str, url: str) -> bytes:
+        try:
+            async with self._session.request(method, url, timeout=TIMEOUT) as response:
+                if response.status != 200:  # noqa: PLR2004
+                    raise EndpointError(f"{method} {url}: {response.status}")
+                return await response.content.read(GOLDEN_LIMIT)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise EndpointError(f"{method} {url}: {type(error).__name__} {error}") from error
+
+
+def request_of(golden: Golden) -> dict[str, Any]:
+    """The golden rows as a V2 request: one tensor for each column."""
+    inputs = []
+    for name in golden.rows[0]:
+        values = [row[name] for row in golden.rows]
+        textual = any(isinstance(value, str) for value in values)
+        inputs.append(
+            {"name": name, "shape": [len(values)], "datatype": "BYTES" if textual else "FP64", "data": values}
+        )
+    return {"id": "golden", "inputs": inputs}
+
+
+def agrees(golden: Golden, answer: dict[str, Any]) -> bool:
+    """True if every number of the answer is within the golden tolerance (relative, and absolute near zero)."""
+    outputs = {output.get("name"): output.get("data", []) for output in answer.get("outputs", [])}
+    numbers = outputs.get(PROBABILITIES_OUTPUT, outputs.get(PREDICTION_OUTPUT, []))
+    expected = [value for row in golden.answers for value in row]
+    return len(numbers) == len(expected) and all(
+        math.isclose(float(got), want, rel_tol=golden.tolerance, abs_tol=golden.tolerance)
+        for got, want in zip(numbers, expected, strict=True)
+    )

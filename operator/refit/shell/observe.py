@@ -1,0 +1,230 @@
+"""Observe: everything that bears on one ModelDeployment, read in one pass and parsed.
+
+Objects are read fresh, by name. A cache would be cheaper and sometimes wrong; what is decided here
+creates Jobs and moves traffic.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from refit.api import jobs, meta
+from refit.api.deploymentstatus import TrainingPhase, VersionState, status_of
+from refit.api.modeldeployment import spec_of
+from refit.core import inference, serving, training
+from refit.core.job import CONTAINER as TRAINER
+from refit.core.observed import (
+    Deployment,
+    JobSeen,
+    JobState,
+    Manifest,
+    Observed,
+    Proof,
+    RolloutSeen,
+    ServiceSeen,
+)
+from refit.kube import cluster as kinds
+from refit.kube.cluster import Cluster, KindMissingError
+from refit.shell.endpoint import Endpoint
+
+TRAIN_REQUESTED = f"{meta.GROUP}/train-requested-at"
+"""Annotation by which an owner asks for another training; any new value is a new request."""
+
+Key = tuple[str, str]
+"""Namespace and name of a ModelDeployment."""
+
+
+class UnreadableError(Exception):
+    """A stored ModelDeployment does not fit the types of this version."""
+
+
+async def observe(cluster: Cluster, endpoint: Endpoint, key: Key, now: datetime) -> Observed | None:
+    """What stands in the cluster for that key; None if the ModelDeployment is gone or going."""
+    namespace, name = key
+    manifest = await cluster.get(kinds.MODEL_DEPLOYMENT, namespace, name)
+    if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        return None
+    deployment = parse(manifest)
+    record = serving.desired(deployment.status.history)
+    job = await _job(cluster, deployment, now)
+    try:
+        service = await _service(cluster, deployment, record.artifact.sha256 if record else "")
+        installed = True
+    except KindMissingError:
+        service, installed = ServiceSeen(), False
+    proof: Proof | None = None
+    if record is not None and record.state == VersionState.CANDIDATE and _rolled_out(service, record.artifact.sha256):
+        proof = await endpoint.prove(service.url, name, record)
+    return Observed(deployment=deployment, job=job, service=service, serving_installed=installed, proof=proof)
+
+
+def parse(manifest: Manifest) -> Deployment:
+    """A ModelDeployment as read; raises UnreadableError naming the first field that does not fit."""
+    metadata = manifest["metadata"]
+    try:
+        spec, status = spec_of(manifest), status_of(manifest)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UnreadableError(f"{place}: {first['msg']}") from error
+    return Deployment(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        spec=spec,
+        status=status,
+        train_requested=(metadata.get("annotations") or {}).get(TRAIN_REQUESTED, "")[:64],
+    )
+
+
+async def _job(cluster: Cluster, deployment: Deployment, now: datetime) -> JobSeen | None:
+    if training.schedule_problem(deployment.spec.training.schedule):
+        return None
+    want = training.wanted(deployment, now)
+    current = deployment.status.training
+    if current is not None and current.key == want.key and current.phase != TrainingPhase.RUNNING:
+        return None  # its end stands in status; the Job may be gone
+    name = training.job_to_look_at(deployment, want)
+    manifest = await cluster.get(kinds.JOB, deployment.namespace, name)
+    if manifest is None or not owned_by(manifest, deployment.uid):
+        return None
+    return await _job_seen(cluster, manifest)
+
+
+async def _job_seen(cluster: Cluster, manifest: Manifest) -> JobSeen:
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    true = {found["type"]: found for found in status.get("conditions") or [] if found["status"] == "True"}
+    name = metadata["name"]
+    going = bool(metadata.get("deletionTimestamp"))
+    if "Complete" not in true and "Failed" not in true:
+        waiting = "" if status.get("ready") else _waiting(await _pods_of_job(cluster, manifest), TRAINER)
+        return JobSeen(name=name, state=JobState.ACTIVE, waiting=waiting, terminating=going)
+    ended = _last_termination(await _pods_of_job(cluster, manifest))
+    return JobSeen(
+        name=name,
+        state=JobState.SUCCEEDED if "Complete" in true else JobState.FAILED,
+        failure=true.get("Failed", {}).get("reason", ""),
+        message=ended.get("message") or None,
+        exit_code=ended.get("exitCode"),
+        terminating=going,
+    )
+
+
+async def _pods_of_job(cluster: Cluster, job: Manifest) -> list[Manifest]:
+    selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
+    return await cluster.list(kinds.POD, job["metadata"]["namespace"], selector)
+
+
+def _last_termination(pods: list[Manifest]) -> dict[str, Any]:
+    ended = [
+        status["state"]["terminated"]
+        for pod in pods
+        for status in (pod.get("status") or {}).get("containerStatuses") or []
+        if status["name"] == TRAINER and "terminated" in (status.get("state") or {})
+    ]
+    return max(ended, key=lambda state: state.get("finishedAt") or "", default={})
+
+
+async def _service(cluster: Cluster, deployment: Deployment, sha256: str) -> ServiceSeen:
+    namespace, name = deployment.namespace, deployment.name
+    manifest = await cluster.get(kinds.INFERENCE_SERVICE, namespace, name)
+    if manifest is None:
+        runtime = await cluster.get(kinds.SERVING_RUNTIME, namespace, meta.runtime_name(name)) if sha256 else None
+        return ServiceSeen(runtime=runtime)
+    if not owned_by(manifest, deployment.uid):
+        if manifest["metadata"].get("deletionTimestamp"):
+            return ServiceSeen(terminating=True)
+        return ServiceSeen(
+            foreign=f"an InferenceService {name} exists that belongs to {_owner(manifest)}; delete it or choose another name"
+        )
+    runtime = await cluster.get(kinds.SERVING_RUNTIME, namespace, meta.runtime_name(name))
+    status = manifest.get("status") or {}
+    return ServiceSeen(
+        manifest=manifest,
+        runtime=runtime,
+        url=((status.get("address") or {}).get("url") or "").rstrip("/"),
+        rollout=await _rollout(cluster, deployment, sha256),
+    )
+
+
+async def _rollout(cluster: Cluster, deployment: Deployment, wanted: str) -> RolloutSeen | None:
+    name = meta.predictor_name(deployment.name)
+    manifest = await cluster.get(kinds.DEPLOYMENT, deployment.namespace, name)
+    if manifest is None:
+        return None
+    environment = _environment(manifest["spec"]["template"]["spec"])
+    status = manifest.get("status") or {}
+    replicas = manifest["spec"].get("replicas", 1)
+    complete = (
+        status.get("observedGeneration", 0) >= manifest["metadata"]["generation"]
+        and replicas
+        == status.get("replicas", 0)
+        == status.get("updatedReplicas", 0)
+        == status.get("availableReplicas", 0)
+        and environment.get(jobs.ARTIFACT_SHA256) == wanted
+    )
+    message, waiting = "", ""
+    if not complete:
+        pods = await cluster.list(kinds.POD, deployment.namespace, f"app=isvc.{name}")
+        ours = [pod for pod in pods if _environment(pod["spec"]).get(jobs.ARTIFACT_SHA256) == wanted]
+        message, waiting = _last_words(ours), _waiting(ours, inference.CONTAINER)
+    return RolloutSeen(
+        artifact_sha256=environment.get(jobs.ARTIFACT_SHA256, ""),
+        version=int(environment.get(jobs.MODEL_VERSION, "0")),
+        complete=complete,
+        available=status.get("availableReplicas", 0),
+        pod_message=message,
+        pod_waiting=waiting,
+    )
+
+
+def _environment(pod_spec: Manifest) -> dict[str, str]:
+    for container in pod_spec["containers"]:
+        if container["name"] == inference.CONTAINER:
+            return {item["name"]: item.get("value", "") for item in container.get("env") or []}
+    return {}
+
+
+def _last_words(pods: list[Manifest]) -> str:
+    """What a predictor that ended said why."""
+    for pod in pods:
+        for status in (pod.get("status") or {}).get("containerStatuses") or []:
+            for state in (status.get("state") or {}, status.get("lastState") or {}):
+                message = (state.get("terminated") or {}).get("message", "")
+                if status["name"] == inference.CONTAINER and message:
+                    return str(message).strip()[:512]
+    return ""
+
+
+def _waiting(pods: list[Manifest], container: str) -> str:
+    """Why a pod does not get to run, in Kubernetes' own words."""
+    for pod in pods:
+        status = pod.get("status") or {}
+        for found in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            waiting = (found.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
+                return f"{found['name']}: {waiting['reason']} {waiting.get('message', '')}".strip()[:256]
+        for condition in status.get("conditions") or []:
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f"{container}: {condition.get('reason')} {condition.get('message', '')}".strip()[:256]
+    return ""
+
+
+def _rolled_out(service: ServiceSeen, sha256: str) -> bool:
+    rollout = service.rollout
+    return bool(service.url) and rollout is not None and rollout.complete and rollout.artifact_sha256 == sha256
+
+
+def owned_by(manifest: Manifest, uid: str) -> bool:
+    """True if the object's controller is the object of that uid."""
+    owners = manifest["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid and owner.get("controller") for owner in owners)
+
+
+def _owner(manifest: Manifest) -> str:
+    owners = manifest["metadata"].get("ownerReferences") or []
+    return f"{owners[0]['kind']} {owners[0]['name']}" if owners else "somebody else"

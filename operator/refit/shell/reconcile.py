@@ -1,0 +1,155 @@
+"""Reconcile: observe, plan, carry out. The imperative part is short enough to be obviously right."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from refit.api import meta
+from refit.api.deploymentstatus import ModelDeploymentStatus
+from refit.api.reasons import Reason
+from refit.core.observed import Config, Deployment, Manifest, Observed
+from refit.core.plan import Plan, plan, refused
+from refit.kube import cluster as kinds
+from refit.kube.cluster import Cluster, ConflictError, NotFoundError, RefusedError
+from refit.shell.endpoint import Endpoint
+from refit.shell.metrics import Metrics
+from refit.shell.observe import Key, UnreadableError, observe, owned_by
+from refit.shell.recorder import record
+from refit.shell.registry import Registry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciler:
+    """One pass over one ModelDeployment, with all that a pass needs."""
+
+    cluster: Cluster
+    endpoint: Endpoint
+    registry: Registry
+    config: Config
+    metrics: Metrics
+    clock: Callable[[], datetime]
+
+    async def __call__(self, key: Key) -> timedelta | None:
+        """Looks, decides, acts; returns after how long to look again."""
+        with self.metrics.passes.time() as outcome:
+            try:
+                again = await self._pass(key)
+            except UnreadableError as error:
+                outcome.result = "unreadable"
+                log.error("modeldeployment %s/%s cannot be read: %s", *key, error)  # noqa: TRY400  # no traceback for a user's mistake
+                await self._say_unreadable(key, str(error))
+                return self.config.resync
+            except Exception as error:
+                outcome.result = "error"
+                log.warning("pass over %s/%s failed: %s", *key, error, exc_info=not _is_weather(error))
+                raise
+            outcome.result = "gone" if again is None else "done"
+            return again
+
+    async def _pass(self, key: Key) -> timedelta | None:
+        now = self.clock()
+        observed = await observe(self.cluster, self.endpoint, key, now)
+        if observed is None:  # deleted; owner references collect its children
+            self.metrics.forget(key)
+            return None
+        wanted = plan(observed, now, self.config)
+        try:
+            await self._carry_out(observed, wanted)
+        except RefusedError as error:
+            wanted = refused(observed, Reason.API_REFUSED, str(error), now, self.config)
+        await self._write_status(observed.deployment, wanted, now)
+        self.metrics.saw(key, wanted.status)
+        return wanted.again_after
+
+    async def _carry_out(self, observed: Observed, wanted: Plan) -> None:
+        for job in wanted.delete:
+            log.info("deleting job %s/%s", job.namespace, job.name)
+            await self.cluster.delete(kinds.JOB, job.namespace, job.name)
+        for manifest in wanted.create:
+            await self._create_once(manifest, observed.deployment)
+        for manifest in wanted.apply:
+            log.info(
+                "applying %s %s/%s", manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+            )
+            await self.cluster.apply(manifest)
+        if wanted.champion is not None:
+            await self.registry.set_champion(wanted.champion)
+
+    async def _create_once(self, manifest: Manifest, deployment: Deployment) -> None:
+        """Creates a child whose name says what it is for: if it is there and ours, it was created before."""
+        name = manifest["metadata"]["name"]
+        try:
+            await self.cluster.create(manifest)
+            log.info("created %s %s/%s", manifest["kind"], deployment.namespace, name)
+            self.metrics.jobs_created.inc()
+        except ConflictError:
+            there = await self.cluster.get(kinds.kind_of(manifest), deployment.namespace, name)
+            if there is not None and not owned_by(there, deployment.uid):
+                raise RefusedError(
+                    f"{manifest['kind']} {name} exists and is not ours; delete it: kubectl delete "
+                    f"{manifest['kind'].lower()} {name} -n {deployment.namespace}"
+                ) from None
+
+    async def _write_status(self, deployment: Deployment, wanted: Plan, now: datetime) -> None:
+        if wanted.status == deployment.status:
+            return
+        try:
+            await self.cluster.apply_status(status_manifest(deployment, wanted.status))
+        except NotFoundError:  # deleted meanwhile
+            return
+        for note in wanted.notes:
+            log.log(
+                logging.WARNING if note.warning else logging.INFO,
+                "modeldeployment %s/%s: %s: %s",
+                deployment.namespace,
+                deployment.name,
+                note.reason,
+                note.message,
+            )
+            await record(self.cluster, deployment, note, now)
+
+    async def _say_unreadable(self, key: Key, message: str) -> None:
+        """The one status that is written without reading the rest: the object does not fit our types."""
+        manifest = await self.cluster.get(kinds.MODEL_DEPLOYMENT, *key)
+        if manifest is None:
+            return
+        since = {found["type"]: found for found in (manifest.get("status") or {}).get("conditions") or []}
+        now = self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        conditions = [
+            {
+                "type": kind,
+                "status": status,
+                "reason": Reason.INVALID_SPEC,
+                "message": message[:1024],
+                "observedGeneration": manifest["metadata"]["generation"],
+                "lastTransitionTime": since.get(kind, {}).get("lastTransitionTime", now),
+            }
+            for kind, status in (("Ready", "False"), ("Stalled", "True"))
+        ]
+        await self.cluster.apply_status(
+            {
+                "apiVersion": meta.API_VERSION,
+                "kind": meta.DEPLOYMENT_KIND,
+                "metadata": {"name": key[1], "namespace": key[0]},
+                "status": {"observedGeneration": manifest["metadata"]["generation"], "conditions": conditions},
+            }
+        )
+
+
+def status_manifest(deployment: Deployment, status: ModelDeploymentStatus) -> Manifest:
+    """The status as an object to apply; the uid keeps it from landing on a later object of the same name."""
+    return {
+        "apiVersion": meta.API_VERSION,
+        "kind": meta.DEPLOYMENT_KIND,
+        "metadata": {"name": deployment.name, "namespace": deployment.namespace, "uid": deployment.uid},
+        "status": status.wire(),
+    }
+
+
+def _is_weather(error: Exception) -> bool:
+    return isinstance(error, kinds.ClusterError)

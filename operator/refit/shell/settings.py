@@ -1,0 +1,76 @@
+"""Settings: the environment, read once into a frozen value. A bad one ends the process with one line."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from refit.core.observed import Config
+
+PINNED = r"^[^\s@]+@sha256:[0-9a-f]{64}$"
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the operator; each is an environment variable with the prefix REFIT_."""
+
+    model_config = SettingsConfigDict(env_prefix="REFIT_", frozen=True, extra="ignore")
+
+    trainer_image: Annotated[str, Field(pattern=PINNED)]
+    """Image of training Jobs, by digest."""
+    predictor_image: Annotated[str, Field(pattern=PINNED)]
+    """Image of predictors, by digest."""
+    tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """MLflow's address as pods reach it."""
+    namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Namespaces to watch, comma-separated; empty for all."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 16
+    """Passes at the same time."""
+    resync_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
+    """How often a ModelDeployment is looked at when nothing happens."""
+    rollout_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+    """How long a version may take to become ready."""
+    training_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Jobs of one training, when a Job or its answer is lost."""
+    http_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port of /metrics, /healthz and /readyz."""
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    kubeconfig: str | None = None
+    """Path of a kubeconfig; without it the pod's service account, else the user's own kubeconfig."""
+    context: str | None = None
+    """Context of that kubeconfig."""
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def read(cls) -> Settings:
+        """The settings of this process; raises SettingsError naming the variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"REFIT_{'_'.join(str(part) for part in first['loc'])}".upper()
+            given = "" if first["type"] == "missing" else f" (is {str(first['input'])[:80]!r})"
+            raise SettingsError(f"{name}: {first['msg']}{given}") from None
+
+    def config(self) -> Config:
+        """What the decisions need of it."""
+        return Config(
+            trainer_image=self.trainer_image,
+            predictor_image=self.predictor_image,
+            tracking_uri=self.tracking_uri,
+            training_attempts=self.training_attempts,
+            rollout_timeout=timedelta(seconds=self.rollout_timeout_seconds),
+            resync=timedelta(seconds=self.resync_seconds),
+        )
