@@ -1,0 +1,59 @@
+"""Where the predictor meets KServe's SDK: its model type, its application and its server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging.config
+from typing import Any
+
+import kserve  # type: ignore[import-untyped]
+import uvloop
+from kserve import model_server
+from kserve.logging import KSERVE_LOG_CONFIG  # type: ignore[import-untyped]
+from prometheus_client import REGISTRY
+
+from refit_predictor.desk import Desk
+from refit_predictor.front import Front
+from refit_predictor.metrics import Metrics
+
+GRACE_SECONDS = 30
+
+
+class OnnxModel(kserve.Model):  # type: ignore[misc]
+    """The model as KServe's registry knows it; predictions are asked of the desk, before KServe's layers."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk.settings.name)
+        self._metadata = desk.metadata()
+        self.ready = True
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        return list(self._metadata["inputs"])
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        return list(self._metadata["outputs"])
+
+
+def serve(desk: Desk) -> None:
+    """Serves until SIGTERM, and then until the requests in flight are answered."""
+    _set_up_logging()
+    metrics = Metrics(desk.signature, desk.settings.name, desk.settings.version, desk.settings.sha256)
+    REGISTRY.register(metrics)
+    front = Front(title="Refit predictor", docs_url=None, redoc_url=None, openapi_url=None)
+    front.open(desk, metrics)
+    # KServe imports its application by this name, both to add its routes and to run it.
+    model_server.app = front
+    # KServe's own --event-loop has no effect with one worker, for it calls asyncio.run; and before
+    # that it asks for a current loop, which uvloop does not make up.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    server = kserve.ModelServer(enable_grpc=False, workers=1, grace_period=GRACE_SECONDS, enable_latency_logging=False)
+    server.start([OnnxModel(desk)])
+
+
+def _set_up_logging() -> None:
+    """KServe's settings without its lines per request: uvicorn leaves out what nobody handles."""
+    settings = {**KSERVE_LOG_CONFIG, "loggers": {**KSERVE_LOG_CONFIG["loggers"]}}
+    settings["loggers"]["uvicorn.access"] = {"handlers": [], "propagate": False}
+    settings["loggers"]["kserve.trace"] = {"level": "WARNING", "propagate": False}
+    logging.config.dictConfig(settings)
