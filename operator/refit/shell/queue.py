@@ -34,6 +34,8 @@ class KeyedQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._count = 0
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._closed = False
 
     def add(self, key: K) -> None:
         """Look at this key as soon as a worker is free."""
@@ -59,6 +61,13 @@ class KeyedQueue(Generic[K]):
         self._due.pop(key, None)
         self._failures.pop(key, None)
         self._again.discard(key)
+
+    async def close(self) -> None:
+        """Starts no further pass, and waits until the running ones have ended."""
+        self._closed = True
+        while self._running:
+            self._idle.clear()
+            await self._idle.wait()
 
     def depth(self) -> int:
         """How many keys wait for a worker."""
@@ -97,6 +106,7 @@ class KeyedQueue(Generic[K]):
 
     def _done(self, key: K) -> None:
         del self._running[key]
+        self._idle.set()
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -104,7 +114,7 @@ class KeyedQueue(Generic[K]):
     async def _next(self) -> K:
         while True:
             self._promote_due()
-            if self._waiting:
+            if self._waiting and not self._closed:
                 key = next(iter(self._waiting))
                 del self._waiting[key]
                 self._running[key] = self._clock()
@@ -112,7 +122,7 @@ class KeyedQueue(Generic[K]):
                     self._wake.set()
                 return key
             self._wake.clear()
-            until = self._later[0][0] - self._clock() if self._later else None
+            until = self._later[0][0] - self._clock() if self._later and not self._closed else None
             try:
                 await asyncio.wait_for(self._wake.wait(), until)
             except TimeoutError:

@@ -1,0 +1,45 @@
+"""`python -m refit`: the operator. Exit code 2 means a setting is wrong, and one line says which."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from refit.shell.app import run
+from refit.shell.settings import Settings, SettingsError
+
+EXIT_SETTINGS = 2
+
+
+def main() -> int:
+    """Reads the settings, sets up logging, runs."""
+    try:
+        settings = Settings.read()
+    except SettingsError as error:
+        print(f"refit: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
+        return EXIT_SETTINGS
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        JsonFormatter(
+            "%(asctime)s %(levelname)s %(name)s %(message)s",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+    )
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    # Kopf tells of every event it relays; a line for each is no news.
+    logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    log = logging.getLogger("refit")
+    log.info("effective settings", extra={"settings": settings.model_dump()})
+    try:
+        asyncio.run(run(settings))
+    except OSError as error:
+        print(f"refit: REFIT_HTTP_PORT: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
+        return EXIT_SETTINGS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

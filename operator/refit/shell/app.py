@@ -1,0 +1,106 @@
+"""The wiring: settings to a running operator. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from datetime import UTC, datetime
+
+import aiohttp
+import kopf
+
+from refit.kube.live import LiveCluster, connect
+from refit.shell import handlers, server
+from refit.shell.endpoint import Endpoint
+from refit.shell.metrics import Metrics
+from refit.shell.observe import Key
+from refit.shell.queue import KeyedQueue
+from refit.shell.reconcile import Reconciler
+from refit.shell.registry import Registry
+from refit.shell.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STUCK_SECONDS = 300.0
+"""A pass that runs longer hangs: every request it makes ends within 30 s."""
+DRAIN_SECONDS = 5.0
+"""How long running passes may go on after SIGTERM; the next process repairs what they leave."""
+
+
+async def run(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT; raises if a part of it ends by itself."""
+    metrics = Metrics()
+    queue: KeyedQueue[Key] = KeyedQueue(time.monotonic)
+    metrics.watch_queue(queue.depth, queue.oldest, queue.longest_pass)
+    stop, listed = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def alive() -> str:
+        stuck = queue.longest_pass()
+        return f"a pass has been running for {stuck:.0f} s" if stuck > STUCK_SECONDS else ""
+
+    def ready() -> str:
+        return "" if listed.is_set() else "objects have not been listed yet"
+
+    async with contextlib.AsyncExitStack() as stack:
+        api = await stack.enter_async_context(await connect(settings.kubeconfig, settings.context))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
+        stack.push_async_callback(runner.cleanup)
+        reconciler = Reconciler(
+            cluster=LiveCluster(api, metrics.count_request),
+            endpoint=Endpoint(session),
+            registry=Registry(session, settings.tracking_uri),
+            config=settings.config(),
+            metrics=metrics,
+            clock=lambda: datetime.now(UTC),
+        )
+        registry = kopf.OperatorRegistry()
+        handlers.register(registry, queue.add, login=handlers.login_for(settings.kubeconfig, settings.context))
+        watching = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                settings=handlers.kopf_settings(),
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+                stop_flag=stop,
+                ready_flag=listed,
+            ),
+            name="watching",
+        )
+        workers = [asyncio.create_task(queue.work(reconciler), name=f"worker {n}") for n in range(settings.workers)]
+        try:
+            await _until_stopped(stop, [watching, *workers])
+        finally:
+            stop.set()
+            await _drain(queue, workers)
+            for task in (watching, *workers):
+                task.cancel()
+            await asyncio.gather(watching, *workers, return_exceptions=True)
+    log.info("stopped")
+
+
+async def _until_stopped(stop: asyncio.Event, parts: list[asyncio.Task[None]]) -> None:
+    """Waits for the signal. No part may end before it: a process that only looks alive is worse than none."""
+    stopping = asyncio.create_task(stop.wait(), name="stopping")
+    done, _ = await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done:
+        if task is stopping:
+            continue
+        task.result()  # raises what ended it
+        if not stop.is_set():
+            raise RuntimeError(f"{task.get_name()} ended by itself")
+
+
+async def _drain(queue: KeyedQueue[Key], workers: list[asyncio.Task[None]]) -> None:
+    """Lets running passes end, and starts no new one."""
+    idle = queue.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(idle, DRAIN_SECONDS)
+    log.debug("%d workers end", len(workers))

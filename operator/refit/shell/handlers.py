@@ -1,0 +1,83 @@
+"""Kopf as informer: every event only means "look again at that ModelDeployment".
+
+The only file that imports kopf. Handlers are `on.event`: no state on objects, no finalizers, nothing
+that a restart would lose. Kopf brings listing, watching, reconnecting and authentication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import kopf
+
+from refit.api import meta
+from refit.shell.observe import Key
+
+Add = Callable[[Key], None]
+
+CHILDREN = (
+    ("batch", "v1", "jobs"),
+    ("apps", "v1", "deployments"),
+    ("serving.kserve.io", "v1beta1", "inferenceservices"),
+)
+"""Kinds whose objects carry our label when they belong to a ModelDeployment."""
+OURS = f"{meta.LABEL_MANAGED_BY}={meta.MANAGED_BY}"
+
+
+def register(registry: kopf.OperatorRegistry, add: Add, *, login: Callable[..., kopf.ConnectionInfo | None]) -> None:
+    """Registers the handlers; `add` puts a key into the queue and does nothing else."""
+
+    async def deployment_changed(namespace: str | None, name: str | None, **_: Any) -> None:
+        if namespace and name:
+            add((namespace, name))
+
+    async def child_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+        deployment = labels.get(meta.LABEL_DEPLOYMENT)
+        if namespace and deployment:
+            add((namespace, deployment))
+
+    async def request_changed(namespace: str | None, spec: Mapping[str, Any], **_: Any) -> None:
+        target = (spec.get("targetRef") or {}).get("name")
+        if namespace and target:
+            add((namespace, target))
+
+    kopf.on.login(registry=registry)(login)
+    kopf.on.event(meta.GROUP, meta.VERSION, meta.DEPLOYMENTS, registry=registry)(deployment_changed)
+    kopf.on.event(meta.GROUP, meta.VERSION, meta.REQUESTS, registry=registry)(request_changed)
+    for group, version, plural in CHILDREN:
+        kopf.on.event(group, version, plural, labels={meta.LABEL_MANAGED_BY: meta.MANAGED_BY}, registry=registry)(
+            child_changed
+        )
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Kopf's settings, each where its default would hurt."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False  # our Events are written, deduplicated, by the recorder
+    settings.peering.standalone = True
+    settings.scanning.disabled = False  # KServe may be installed after us
+    settings.watching.chunk_size = 500
+    settings.watching.inactivity_timeout = 70
+    settings.watching.connect_timeout = 10
+    for group, version, plural in CHILDREN:
+        settings.watching.label_selectors[group, version, plural] = OURS
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 10
+    settings.networking.enforce_retry_after = True
+    settings.queueing.idle_timeout = 1  # a worker per object is only a relay to our queue
+    settings.persistence.finalizer = f"{meta.GROUP}/unused"
+    return settings
+
+
+def login_for(kubeconfig: str | None, context: str | None) -> Callable[..., kopf.ConnectionInfo | None]:
+    """The one login method that fits: the pod's service account, or the kubeconfig that was named."""
+
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        if kubeconfig is None and context is None:
+            found = kopf.login_with_service_account(**kwargs)
+            if found is not None:
+                return found
+        return kopf.login_with_kubeconfig(**kwargs)
+
+    return login
