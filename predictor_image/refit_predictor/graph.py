@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -18,6 +18,10 @@ from refit.api.signature import LABEL_OUTPUT, PREDICTION_OUTPUT, PROBABILITIES_O
 from refit_predictor.artifact import Unfit
 from refit_predictor.intake import Rows
 from refit_predictor.refusals import unfit
+
+# Since 1.29 ONNX Runtime tells Microsoft about the models it loads, unless this is set before it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort  # type: ignore[import-untyped]
 
 TENSORS = {ColumnType.NUMBER: "tensor(float)", ColumnType.CATEGORY: "tensor(string)"}
 OUTPUTS = {
