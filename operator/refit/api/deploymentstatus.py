@@ -122,7 +122,7 @@ class ModelDeploymentStatus(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["version"]},
         ),
     ] = ()
-    open_requests: Annotated[tuple[ObjectName, ...], Field(max_length=32)] = ()
+    open_requests: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=32)] | None = None
     last_schedule_time: Time | None = None
     last_measurement: LastMeasurement | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus
@@ -52,6 +52,7 @@ class Metrics:
     """All metrics of the operator, in a registry of their own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the time a series began is no news; the client has no types for it
         self.registry = CollectorRegistry()
         self.passes = Passes(self.registry)
         self.jobs_created = Counter("refit_jobs_created", "Training Jobs created.", registry=self.registry)
