@@ -1,1 +1,1 @@
-"""The trainer: from a data source to a registered, exported model."""
+"""The trainer: from a data source to a model version that passed every gate, and the story of how."""

@@ -100,7 +100,7 @@ class TrainingResult(ApiModel):
     metrics: Metrics = Metrics()
     rows: Annotated[int, Field(ge=0)] = 0
     data_sha256: Sha256 | None = None
-    checks: Annotated[tuple[CheckOutcome, ...], Field(max_length=8)] = ()
+    checks: Annotated[tuple[CheckOutcome, ...], Field(max_length=16)] = ()
     candidates: Annotated[tuple[CandidateScore, ...], Field(max_length=16)] = ()
     fit_seconds: Number = "0"
     total_seconds: Number = "0"

@@ -1,0 +1,16 @@
+"""The two ways a training ends without a model: a person must change something, or the world must come back."""
+
+from __future__ import annotations
+
+
+class RefusedError(Exception):
+    """The data or the spec can not be trained on; trying again without a change would end the same way."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+class UnreachableError(Exception):
+    """A source or MLflow did not answer after retries; another attempt may succeed."""

@@ -1,0 +1,95 @@
+"""The training Job: order in, model registered, typed result out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from refit.api import jobs
+from refit.api.results import EXIT_REFUSED, TrainingOutcome, TrainingResult, encode
+from refit_trainer.answers import fitting, refused
+from refit_trainer.downloads import Downloads
+from refit_trainer.errors import RefusedError, UnreachableError
+from refit_trainer.orders import NoOrderError, Order, from_environment
+from refit_trainer.sources import Surroundings, fetch, surroundings
+from refit_trainer.trainings import train
+
+EXIT_FAILED = 1
+EXIT_STARTED_WRONGLY = 2
+
+
+def run_job(environment: Mapping[str, str], *, since: float, out: TextIO = sys.stdout, err: TextIO = sys.stderr) -> int:
+    """The exit code of a Job; its result stands in the termination log unless it failed."""
+    report = reporter(out, since)
+    try:
+        result = _result(environment, surroundings(environment, Downloads()), report, since)
+    except (UnreachableError, NoOrderError) as error:
+        print(f"refit_trainer: {error}", file=err)
+        return EXIT_STARTED_WRONGLY if isinstance(error, NoOrderError) else EXIT_FAILED
+    Path(environment.get(jobs.TERMINATION_LOG, jobs.TERMINATION_LOG_PATH)).write_text(encode(result))
+    report("ended", outcome=result.outcome.value, reason=result.reason, message=result.message)
+    return exit_code(result)
+
+
+def exit_code(result: TrainingResult) -> int:
+    return EXIT_REFUSED if result.outcome is TrainingOutcome.REFUSED else 0
+
+
+def reporter(out: TextIO, since: float) -> Callable[..., None]:
+    """Tells progress as one JSON object a line."""
+
+    def report(event: str, **fields: Any) -> None:
+        told = {"seconds": round(time.monotonic() - since, 2), "event": event, **fields}
+        print(json.dumps(told, ensure_ascii=False), file=out, flush=True)
+
+    return report
+
+
+def cpus(environment: Mapping[str, str]) -> int:
+    """Whole processors that the Job may use; one where nobody said."""
+    text = environment.get(jobs.CPU_LIMIT, "1")
+    return max(1, int(text)) if text.isdigit() else 1
+
+
+def _result(
+    environment: Mapping[str, str], around: Surroundings, report: Callable[..., None], since: float
+) -> TrainingResult:
+    def elapsed() -> float:
+        return time.monotonic() - since
+
+    order: Order | None = None
+    data_sha256: str | None = None
+    try:
+        order = from_environment(environment)
+        uri = environment.get(jobs.TRACKING_URI)
+        if not uri:
+            raise NoOrderError(f"environment variable {jobs.TRACKING_URI} is not set")
+        from refit_trainer.tracking import Tracking  # noqa: PLC0415 - a second of import, after the order was read
+
+        tracking = Tracking(uri)
+        earlier = tracking.earlier_answer(order)
+        if earlier is not None:
+            report("found", key=order.key, run=earlier.run_id)
+            return earlier
+        start_time = int(time.time() * 1000)
+        fetched = fetch(order.spec.data.source, around)
+        data_sha256 = fetched.sha256
+        report("fetched", bytes=len(fetched.content), sha256=data_sha256)
+        trained = train(order, fetched, cpus=cpus(environment), clock=time.monotonic, report=report)
+        return tracking.record(trained, start_time=start_time, elapsed=elapsed)
+    except RefusedError as error:
+        return fitting(
+            refused(
+                error,
+                key=order.key if order is not None else environment.get(jobs.TRAINING_KEY, ""),
+                spec=order.spec if order is not None else None,
+                data_sha256=data_sha256,
+                total_seconds=elapsed(),
+            )
+        )
+
+

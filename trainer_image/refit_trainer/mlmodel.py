@@ -1,0 +1,70 @@
+"""The files of an MLflow model: the ONNX file and a description by which MLflow can load it.
+
+Written by hand, since MLflow's own writer would import half of MLflow and then guess requirements for
+seconds; a test loads the outcome with the real MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+
+import yaml
+
+from refit.api import jobs
+from refit.api.dataspec import ColumnType
+from refit_trainer.trainings import Trained
+
+MODEL_FOLDER = "model"
+REQUIREMENTS = ("mlflow", "onnx", "onnxruntime", "numpy", "pandas")
+
+
+def model_files(trained: Trained) -> dict[str, bytes]:
+    """Artifact path to bytes, under `model/`."""
+    return {
+        f"{MODEL_FOLDER}/{jobs.MODEL_FILE}": trained.onnx,
+        f"{MODEL_FOLDER}/MLmodel": yaml.safe_dump(_description(trained), sort_keys=False).encode(),
+        f"{MODEL_FOLDER}/requirements.txt": ("\n".join(_requirements()) + "\n").encode(),
+        f"{MODEL_FOLDER}/python_env.yaml": yaml.safe_dump(
+            {"python": platform.python_version(), "build_dependencies": [], "dependencies": ["-r requirements.txt"]}
+        ).encode(),
+    }
+
+
+def _description(trained: Trained) -> dict[str, object]:
+    onnx = {
+        "data": jobs.MODEL_FILE,
+        "onnx_version": version("onnx"),
+        "providers": ["CPUExecutionProvider"],
+        "code": None,
+    }
+    inputs = [
+        {
+            "name": column.name,
+            "type": "double" if column.type is ColumnType.NUMBER else "string",
+            "required": True,
+        }
+        for column in trained.signature.inputs
+    ]
+    return {
+        "flavors": {
+            "onnx": onnx,
+            "python_function": {
+                "loader_module": "mlflow.onnx",
+                "data": jobs.MODEL_FILE,
+                "env": {"virtualenv": "python_env.yaml"},
+                "python_version": platform.python_version(),
+            },
+        },
+        "mlflow_version": _mlflow_version(),
+        "signature": {"inputs": json.dumps(inputs), "outputs": None, "params": None},
+    }
+
+
+def _requirements() -> list[str]:
+    return [f"{name}=={_mlflow_version() if name == 'mlflow' else version(name)}" for name in REQUIREMENTS]
+
+
+def _mlflow_version() -> str:
+    return version("mlflow-skinny")
