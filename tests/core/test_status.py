@@ -3,12 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from worlds import NOW, SHA, record, spec, training
+
 from refit.api.conditions import Condition, find, merge
 from refit.api.deploymentstatus import TrainingPhase, VersionState
 from refit.api.modeldeployment import Monitoring
 from refit.core.observed import RolloutSeen, ServiceSeen
 from refit.core.status import Facts, Finding, conditions, finding_of
-from worlds import NOW, SHA, record, spec, training
 
 KEY = "k" * 10
 UP = ServiceSeen(rollout=RolloutSeen(artifact_sha256=SHA[1], version=1, complete=True, available=1))
@@ -76,11 +77,13 @@ def with_training(phase: TrainingPhase, reason: str, message: str) -> Facts:
             replace(
                 HEALTHY,
                 spec_hash="n" * 10,
+                training=training("n" * 10, phase=TrainingPhase.SUCCEEDED),
                 history=(
                     *HEALTHY.history,
                     record(
                         2,
                         VersionState.FAILED,
+                        key="n" * 10,
                         spec_hash="n" * 10,
                         reason="DigestMismatch",
                         message="want a got b",

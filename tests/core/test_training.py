@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from worlds import CONFIG, EARLIER, NOW, deployment, result, spec, training
+
 from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase
 from refit.api.results import EXIT_REFUSED, CheckOutcome, TrainingOutcome, encode
 from refit.core.observed import Deployment, JobSeen, JobState
 from refit.core.training import Step, Wanted, schedule_problem, spec_hash, step, wanted
-from worlds import CONFIG, EARLIER, NOW, deployment, result, spec, training
 
 KEY = spec_hash(deployment())
 WANT = Wanted(key=KEY, spec_hash=KEY, cause="first training")
@@ -172,7 +173,9 @@ def test_a_recreated_deployment_has_other_keys() -> None:
     assert spec_hash(deployment(uid="another")) != KEY
 
 
-SETTLED = ModelDeploymentStatus(training=training(KEY, phase=TrainingPhase.SUCCEEDED, start_time="2026-11-16T12:00:00Z"))
+SETTLED = ModelDeploymentStatus(
+    training=training(KEY, phase=TrainingPhase.SUCCEEDED, start_time="2026-11-16T12:00:00Z")
+)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def spec(**training: Any) -> ModelDeploymentSpec:
 
 
 def deployment(status: ModelDeploymentStatus | None = None, **changes: Any) -> Deployment:
-    """heart in namespace clinic."""
+    """Heart in namespace clinic."""
     values: dict[str, Any] = {
         "name": "heart",
         "namespace": "clinic",

@@ -71,7 +71,6 @@ def finding_of(facts: Facts) -> Finding | None:
     serving = _serving(facts)
     current = serving is not None and serving.spec_hash == facts.spec_hash
     still = f"; version {serving.version} keeps serving" if serving is not None else ""
-    newest = max(facts.history, key=lambda record: record.create_time, default=None)
     if any(record.state == VersionState.CANDIDATE for record in facts.history) and not current:
         candidate = next(record for record in facts.history if record.state == VersionState.CANDIDATE)
         return Finding(
@@ -82,6 +81,7 @@ def finding_of(facts: Facts) -> Finding | None:
     if not current and training is not None and training.phase != TrainingPhase.SUCCEEDED:
         stalled = training.phase != TrainingPhase.RUNNING
         return Finding(reason=training.reason, message=f"{training.message}{still}"[:1024], stalled=stalled)
+    newest = next((record for record in facts.history if training is not None and record.key == training.key), None)
     if not current and newest is not None and newest.state == VersionState.FAILED:
         return Finding(
             reason=newest.reason,

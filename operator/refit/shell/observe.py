@@ -7,12 +7,12 @@ creates Jobs and moves traffic.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from refit.api import jobs, meta
-from refit.api.deploymentstatus import TrainingPhase, VersionState, status_of
+from refit.api.deploymentstatus import TrainingPhase, VersionRecord, VersionState, status_of
 from refit.api.modeldeployment import spec_of
 from refit.core import inference, serving, training
 from refit.core.job import CONTAINER as TRAINER
@@ -28,7 +28,6 @@ from refit.core.observed import (
 )
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
-from refit.shell.endpoint import Endpoint
 
 TRAIN_REQUESTED = f"{meta.GROUP}/train-requested-at"
 """Annotation by which an owner asks for another training; any new value is a new request."""
@@ -37,11 +36,18 @@ Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
 
 
+class Prover(Protocol):
+    """Asks a service what it serves."""
+
+    async def prove(self, url: str, model: str, record: VersionRecord) -> Proof:
+        """What the service at `url` serves, held against what the version should be."""
+
+
 class UnreadableError(Exception):
     """A stored ModelDeployment does not fit the types of this version."""
 
 
-async def observe(cluster: Cluster, endpoint: Endpoint, key: Key, now: datetime) -> Observed | None:
+async def observe(cluster: Cluster, endpoint: Prover, key: Key, now: datetime) -> Observed | None:
     """What stands in the cluster for that key; None if the ModelDeployment is gone or going."""
     namespace, name = key
     manifest = await cluster.get(kinds.MODEL_DEPLOYMENT, namespace, name)

@@ -6,21 +6,27 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from refit.api import meta
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.reasons import Reason
 from refit.core.observed import Config, Deployment, Manifest, Observed
-from refit.core.plan import Plan, plan, refused
+from refit.core.plan import Champion, Plan, plan, refused
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, NotFoundError, RefusedError
-from refit.shell.endpoint import Endpoint
 from refit.shell.metrics import Metrics
-from refit.shell.observe import Key, UnreadableError, observe, owned_by
+from refit.shell.observe import Key, Prover, UnreadableError, observe, owned_by
 from refit.shell.recorder import record
-from refit.shell.registry import Registry
 
 log = logging.getLogger(__name__)
+
+
+class Aliases(Protocol):
+    """The model registry, as far as a pass needs it."""
+
+    async def set_champion(self, champion: Champion) -> None:
+        """Points the alias at the version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +34,8 @@ class Reconciler:
     """One pass over one ModelDeployment, with all that a pass needs."""
 
     cluster: Cluster
-    endpoint: Endpoint
-    registry: Registry
+    endpoint: Prover
+    registry: Aliases
     config: Config
     metrics: Metrics
     clock: Callable[[], datetime]

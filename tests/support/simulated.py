@@ -1,0 +1,117 @@
+"""The rest of the cluster, simulated at the status level: the Job controller, KServe, and a model's endpoint."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from fake_cluster import FakeCluster
+
+from refit.api import jobs, meta
+from refit.api.base import ApiModel
+from refit.api.deploymentstatus import VersionRecord
+from refit.api.results import encode
+from refit.core.observed import Proof
+from refit.core.plan import Champion
+from refit.kube.cluster import DEPLOYMENT, INFERENCE_SERVICE, JOB, POD, Manifest
+
+NAMESPACE = "clinic"
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def model_deployment(spec: dict[str, Any], name: str = "heart", **metadata: Any) -> Manifest:
+    """A ModelDeployment as a user applies it."""
+    return {
+        "apiVersion": meta.API_VERSION,
+        "kind": meta.DEPLOYMENT_KIND,
+        "metadata": {"name": name, "namespace": NAMESPACE, **metadata},
+        "spec": spec,
+    }
+
+
+def end_job(cluster: FakeCluster, name: str, answer: ApiModel | None, *, code: int = 0, failure: str = "") -> None:
+    """The Job ends, and its pod leaves the answer."""
+    found = cluster.objects[JOB, NAMESPACE, name]
+    condition = {"type": "Failed", "reason": failure} if failure else {"type": "Complete"}
+    found["status"] = {"conditions": [{**condition, "status": "True"}]}
+    ended = {"exitCode": code, "finishedAt": "2026-11-21T12:00:00Z"} | ({"message": encode(answer)} if answer else {})
+    cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{name}-pod",
+                "namespace": NAMESPACE,
+                "labels": {"batch.kubernetes.io/job-name": name},
+                "ownerReferences": [{"uid": found["metadata"]["uid"]}],
+            },
+            "spec": {"containers": []},
+            "status": {"containerStatuses": [{"name": "trainer", "state": {"terminated": ended}}]},
+        }
+    )
+
+
+def roll_out(cluster: FakeCluster, name: str = "heart", *, message: str = "") -> None:
+    """KServe follows the InferenceService; with a message, its new pod ends with these last words instead."""
+    service = cluster.objects[INFERENCE_SERVICE, NAMESPACE, name]
+    model = service["spec"]["predictor"]["model"]
+    replicas = service["spec"]["predictor"]["minReplicas"]
+    predictor = meta.predictor_name(name)
+    service["status"] = {"address": {"url": f"http://{predictor}.{NAMESPACE}.svc"}}
+    template = {"spec": {"containers": [{"name": "kserve-container", "env": model["env"]}]}}
+    old = cluster.objects.get((DEPLOYMENT, NAMESPACE, predictor), {}).get("status", {})
+    ready = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas)
+    stuck = {"replicas": replicas + 1, "updatedReplicas": 1, "availableReplicas": old.get("availableReplicas", 0)}
+    cluster.put(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": predictor,
+                "namespace": NAMESPACE,
+                "ownerReferences": [{"uid": service["metadata"]["uid"]}],
+            },
+            "spec": {"replicas": replicas, "template": template},
+            "status": {"observedGeneration": 1, **(stuck if message else ready)},
+        }
+    )
+    cluster.objects.pop((POD, NAMESPACE, predictor), None)
+    if message:
+        state = {"terminated": {"exitCode": 1, "message": message}}
+        cluster.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": predictor, "namespace": NAMESPACE, "labels": {"app": f"isvc.{predictor}"}},
+                "spec": template["spec"],
+                "status": {"containerStatuses": [{"name": "kserve-container", "lastState": state}]},
+            }
+        )
+
+
+class FakeEndpoint:
+    """Serves whatever the predictor's Deployment says, and answers the golden request as told."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+        self.golden = True
+
+    async def prove(self, url: str, model: str, record: VersionRecord) -> Proof:  # noqa: ARG002  # the protocol's
+        assert url == f"http://{meta.predictor_name(model)}.{NAMESPACE}.svc"
+        found = self._cluster.objects[DEPLOYMENT, NAMESPACE, meta.predictor_name(model)]
+        [container] = found["spec"]["template"]["spec"]["containers"]
+        served = {item["name"]: item["value"] for item in container["env"]}[jobs.ARTIFACT_SHA256]
+        return Proof(sha256=served, golden=self.golden)
+
+
+class FakeRegistry:
+    """Remembers where the alias was pointed."""
+
+    def __init__(self) -> None:
+        self.champions: list[Champion] = []
+
+    async def set_champion(self, champion: Champion) -> None:
+        self.champions.append(champion)
