@@ -1,0 +1,246 @@
+"""Writes charts/refit/templates from manifests/ and crds/; `make generate` calls it.
+
+A template is its manifest with some places exchanged: every `refit-system` becomes the release's
+namespace, and the tables below say which leaf takes its value from which key of values.yaml. Places
+are found by the YAML parser and exchanged in the text, so comments and order stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic.alias_generators import to_camel
+
+from refit.shell.settings import Settings
+
+CHARTS = Path(__file__).parent
+TEMPLATES = CHARTS / "refit" / "templates"
+MANIFESTS = CHARTS.parent / "manifests"
+CRDS = CHARTS.parent / "crds"
+
+NAMESPACE = "refit-system"
+"""The namespace of the plain manifests."""
+ELSEWHERE = frozenset({"trainer_image", "predictor_image", "tracking_uri", "kubeconfig", "context"})
+"""Settings that are no key of `settings`: images and MLflow have keys of their own, a pod has no kubeconfig."""
+
+Step = str | int
+
+
+class ChartError(Exception):
+    """A table names a place that the manifest does not have, or a text that Helm would misread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """One exchange: the text between two offsets."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """The scalar at this place becomes the expression."""
+
+    at: tuple[Step, ...]
+    expression: str
+
+    def edit(self, documents: list[yaml.Node]) -> Edit:
+        node = value_at(documents, self.at)
+        return Edit(start=node.start_mark.index, end=end_of(node), text=f"{{{{ {self.expression} }}}}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The mapping at this place becomes what stands under a key of values.yaml."""
+
+    at: tuple[Step, ...]
+    values: str
+
+    def edit(self, documents: list[yaml.Node]) -> Edit:
+        key, node = entry_at(documents, self.at)
+        text = f": {{{{- toYaml .Values.{self.values} | nindent {node.start_mark.column} }}}}"
+        return Edit(start=key.end_mark.index, end=end_of(node), text=text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """The key and its value become this text."""
+
+    at: tuple[Step, ...]
+    text: str
+
+    def edit(self, documents: list[yaml.Node]) -> Edit:
+        key, node = entry_at(documents, self.at)
+        return Edit(start=key.start_mark.index, end=end_of(node), text=self.text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """Lines that the manifest does not have, at the beginning of the mapping at this place."""
+
+    at: tuple[Step, ...]
+    lines: tuple[str, ...]
+
+    def edit(self, documents: list[yaml.Node]) -> Edit:
+        mark = value_at(documents, self.at).start_mark
+        text = "".join(f"{line}\n{' ' * mark.column}" for line in self.lines)
+        return Edit(start=mark.index, end=mark.index, text=text)
+
+
+Change = Leaf | Block | Entry | Added
+
+
+def optional(at: tuple[Step, ...], name: str, values: str, expression: str) -> Added:
+    """An entry that is there only if its value is set."""
+    return Added(at=at, lines=(f"{{{{- with .Values.{values} }}}}", f"{name}: {expression}", "{{- end }}"))
+
+
+def image(name: str) -> str:
+    """The image of that part; without one nothing is installed."""
+    return f'required "images.{name}: name the image by digest: registry/refit-{name}@sha256:..." .Values.images.{name}'
+
+
+TRACKING_URI = (
+    ".Values.mlflow.trackingUri"
+    ' | default (.Values.mlflow.enabled | ternary (printf "http://mlflow.%s.svc:5000" .Release.Namespace) "")'
+    ' | required "mlflow.trackingUri: needed when mlflow.enabled is false" | quote'
+)
+BACKEND_STORE = (
+    "{{- with .Values.mlflow.backendStoreUri.secretName }}\n"
+    "              valueFrom:\n"
+    "                secretKeyRef:\n"
+    "                  name: {{ . }}\n"
+    "                  key: {{ $.Values.mlflow.backendStoreUri.secretKey }}\n"
+    "              {{- else }}\n"
+    "              value: sqlite:////data/mlflow.db\n"
+    "              {{- end }}"
+)
+# A pod reads its settings once, so it has to be another pod when they change.
+CHECKSUM = (
+    "annotations:",
+    '  refit.dev/settings: {{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}',
+)
+PULL_SECRETS = ("imagePullSecrets", "imagePullSecrets", "{{- toYaml . | nindent 8 }}")
+POD: tuple[Step, ...] = ("spec", "template", "spec")
+
+
+def settings() -> tuple[Change, ...]:
+    """A line for each setting that has a key in values.yaml."""
+    found: list[Change] = []
+    for name in Settings.model_fields:
+        if name in ELSEWHERE | {"log_level"}:
+            continue
+        value = '{{ join "," . | quote }}' if name == "namespaces" else "{{ . | quote }}"
+        found.append(optional((0, "data"), f"REFIT_{name.upper()}", f"settings.{to_camel(name)}", value))
+    return tuple(found)
+
+
+CHANGES: dict[str, tuple[Change, ...]] = {
+    "rbac.yaml": (),
+    "settings.yaml": (
+        Leaf(at=(0, "data", "REFIT_TRAINER_IMAGE"), expression=f"{image('trainer')} | quote"),
+        Leaf(at=(0, "data", "REFIT_PREDICTOR_IMAGE"), expression=f"{image('predictor')} | quote"),
+        Leaf(at=(0, "data", "REFIT_TRACKING_URI"), expression=TRACKING_URI),
+        Leaf(at=(0, "data", "REFIT_LOG_LEVEL"), expression='.Values.settings.logLevel | default "INFO" | quote'),
+        *settings(),
+    ),
+    "operator.yaml": (
+        Added(at=(0, "spec", "template", "metadata"), lines=CHECKSUM),
+        optional((0, *POD), *PULL_SECRETS),
+        Leaf(at=(0, *POD, "containers", 0, "image"), expression=f"{image('operator')} | quote"),
+        Leaf(
+            at=(0, *POD, "containers", 0, "ports", 0, "containerPort"),
+            expression=".Values.settings.httpPort | default 8080",
+        ),
+        Block(at=(0, *POD, "containers", 0, "resources"), values="operator.resources"),
+    ),
+    "mlflow.yaml": (
+        optional((0, "spec"), "storageClassName", "mlflow.storage.className", "{{ . }}"),
+        Leaf(at=(0, "spec", "resources", "requests", "storage"), expression=".Values.mlflow.storage.size"),
+        optional((1, *POD), *PULL_SECRETS),
+        Leaf(at=(1, *POD, "containers", 0, "image"), expression=f"{image('mlflow')} | quote"),
+        Entry(at=(1, *POD, "containers", 0, "env", 0, "value"), text=BACKEND_STORE),
+        Block(at=(1, *POD, "containers", 0, "resources"), values="mlflow.resources"),
+    ),
+}
+SWITCHES = {"mlflow.yaml": "mlflow.enabled"}
+"""Manifests that are installed only if this value is true."""
+
+
+def render() -> dict[str, str]:
+    """File name -> text of each generated template."""
+    found = {}
+    for name, changes in CHANGES.items():
+        text = template((MANIFESTS / name).read_text(encoding="utf-8"), changes)
+        found[name] = _headed(f"manifests/{name}", _switched(text, SWITCHES.get(name)))
+    for path in sorted(CRDS.glob("*.yaml")):
+        text = path.read_text(encoding="utf-8").split("\n", 1)[1]  # without its own "Generated from"
+        keep = Added(at=(0, "metadata"), lines=("annotations:", "  helm.sh/resource-policy: keep"))
+        found[f"crd-{path.name}"] = _headed(f"crds/{path.name}", _switched(template(text, (keep,)), "crds.install"))
+    return found
+
+
+def template(manifest: str, changes: tuple[Change, ...]) -> str:
+    """The manifest with all changes made, and the release's namespace for that of the manifests."""
+    if "{{" in manifest:
+        raise ChartError("the manifest holds {{, which Helm would read as its own")
+    documents = list(yaml.compose_all(manifest))
+    edits = sorted((change.edit(documents) for change in changes), key=lambda edit: edit.start)
+    for edit in reversed(edits):  # from the end, so that the other offsets stay true
+        manifest = manifest[: edit.start] + edit.text + manifest[edit.end :]
+    return manifest.replace(NAMESPACE, "{{ .Release.Namespace }}")
+
+
+def _switched(text: str, switch: str | None) -> str:
+    return text if switch is None else f"{{{{- if .Values.{switch} }}}}\n{text}{{{{- end }}}}\n"
+
+
+def _headed(source: str, text: str) -> str:
+    return f"{{{{- /* Generated from {source} by `make generate`; do not edit. */}}}}\n{text}"
+
+
+def value_at(documents: list[yaml.Node], at: tuple[Step, ...]) -> yaml.Node:
+    """The node at that place; the first step is the number of the document."""
+    node = documents[int(at[0])]
+    for step in at[1:]:
+        node = node.value[step] if isinstance(step, int) else _entry(node, step, at)[1]
+    return node
+
+
+def entry_at(documents: list[yaml.Node], at: tuple[Step, ...]) -> tuple[yaml.Node, yaml.Node]:
+    """Key and value at that place, which ends in a name."""
+    return _entry(value_at(documents, at[:-1]), str(at[-1]), at)
+
+
+def _entry(node: yaml.Node, name: str, at: tuple[Step, ...]) -> tuple[yaml.Node, yaml.Node]:
+    for key, value in node.value:
+        if key.value == name:
+            return key, value
+    raise ChartError(f"no {name} at {'.'.join(str(step) for step in at)}")
+
+
+def end_of(node: yaml.Node) -> int:
+    """Where the node's text ends; the parser's own mark of a block lies behind blanks and comments."""
+    last = node
+    for last in _leaves(node):
+        pass
+    return int(last.end_mark.index)
+
+
+def _leaves(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode) and not node.flow_style:
+        yield from _leaves(node.value[-1][1])
+    elif isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        yield from _leaves(node.value[-1])
+    else:
+        yield node
+
+
+if __name__ == "__main__":
+    for name, text in render().items():
+        (TEMPLATES / name).write_text(text, encoding="utf-8")
