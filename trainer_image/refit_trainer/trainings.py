@@ -15,6 +15,7 @@ from refit.api.signature import Signature
 from refit_trainer.checks import check
 from refit_trainer.columns import read
 from refit_trainer.errors import RefusedError
+from refit_trainer.expectations import check_expectations
 from refit_trainer.orders import Order
 from refit_trainer.sources import Fetched
 from refit_trainer.tables import read_table
@@ -87,13 +88,19 @@ def train(order: Order, fetched: Fetched, *, cpus: int, clock: Callable[[], floa
     table = read_table(fetched.content, spec.data.format)
     reading = read(table, spec.data)
     outcomes, reason = check(reading, spec)
+    if spec.data.expectations:
+        expected = check_expectations(spec.data.expectations, reading)
+        outcomes = (*outcomes, expected)
+        reason = reason or ("" if expected.passed else "ExpectationFailed")
     if reason:
         failed = "; ".join(f"{outcome.name}: {outcome.message}" for outcome in outcomes if not outcome.passed)
         raise DataRefusedError(reason, failed, checks=outcomes, rows=reading.rows)
     report("checked", rows=reading.rows, columns=len(reading.columns))
 
     # From here on the numerical libraries are needed; bad data has been turned away without them.
-    from refit_trainer import algorithms, choices, datasets, exports, pipelines, profiles, scores  # noqa: PLC0415
+    from refit_trainer import algorithms, choices, datasets, exports, pipelines, plots, profiles, scores  # noqa: PLC0415
+    from refit_trainer.cards import card  # noqa: PLC0415
+    from refit_trainer.importances import importances  # noqa: PLC0415
     from refit_trainer.leaks import suspicion  # noqa: PLC0415
 
     combinations = algorithms.combinations(spec.training.candidates, spec.task)
@@ -142,8 +149,18 @@ def train(order: Order, fetched: Fetched, *, cpus: int, clock: Callable[[], floa
         onnx=exported.content,
         fit_seconds=fit_seconds,
     )
+    mattering = importances(served, dataset, manner.metric, seed)
+    picture = plots.Picture(
+        truth=dataset.held_out.answers,
+        answers=answers,
+        classes=dataset.classes,
+        importances=mattering,
+        metric=manner.metric.value,
+    )
+    trained.files.update({f"plots/{name}": content for name, content in plots.plots(picture).items()})
     trained.files.update(
         {
+            "model_card.md": card(trained, mattering).encode(),
             jobs.GOLDEN_FILE: golden.model_dump_json(by_alias=True).encode(),
             "profile.json": json.dumps(profiles.profile(dataset, answers), separators=(",", ":")).encode(),
             "signature.json": exported.signature.model_dump_json(by_alias=True, indent=1).encode(),
