@@ -51,18 +51,29 @@ Uri = Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x20\x7f]*$")]
 Time = Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
 Sha256 = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
-Number = Annotated[str, Field(max_length=32, pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,15})?([eE][-+]?[0-9]{1,3})?$")]
-"""A decimal number as a string, such as "0.75"."""
+Number = Annotated[
+    str, Field(max_length=32, pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,15})?([eE](\+?[0-9]{1,2}|-[0-9]{1,3}))?$")
+]
+"""A decimal number as a string, such as "0.75"; it may be as small as a p-value, but never overflows to infinity."""
 Share = Annotated[str, Field(max_length=12, pattern=r"^(0(\.[0-9]{1,8})?|1(\.0{1,8})?)$")]
 """A number from 0 to 1 as a string."""
 
 
-def _quantity(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": pattern, "maxLength": 16})
+def _quantity(pattern: str, least: str, most: str, hint: str = "") -> WithJsonSchema:
+    """A quantity within bounds. The pattern does not see a number written without quotes, the rule does."""
+    within = (
+        f"quantity(string(self)).compareTo(quantity('{least}')) >= 0 && "
+        f"quantity(string(self)).compareTo(quantity('{most}')) <= 0"
+    )
+    bounds = rule(f"!isQuantity(string(self)) || ({within})", f"must be from {least} to {most}{hint}")
+    return WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": pattern, "maxLength": 16, **rules(bounds)})
 
 
-Cpu = Annotated[int | str, _quantity(r"^([1-9][0-9]{0,5}m|[0-9]{1,3}(\.[0-9]{1,3})?)$")]
-Memory = Annotated[int | str, _quantity(r"^[1-9][0-9]{0,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
+Cpu = Annotated[int | str, _quantity(r"^([1-9][0-9]{0,5}m|[0-9]{1,3}(\.[0-9]{1,3})?)$", "1m", "512")]
+Memory = Annotated[
+    int | str,
+    _quantity(r"^[1-9][0-9]{0,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$", "16Mi", "16Ti", "; a number without a unit counts bytes"),
+]
 
 
 class ComputeResources(ApiModel):
@@ -72,11 +83,20 @@ class ComputeResources(ApiModel):
     memory: Memory | None = None
 
 
+def _request_within_limit(name: str) -> dict[str, str]:
+    asked, allowed = f"self.requests.{name}", f"self.limits.{name}"
+    both = f"!has({asked}) || !has({allowed}) || !isQuantity(string({asked})) || !isQuantity(string({allowed}))"
+    within = f"quantity(string({asked})).compareTo(quantity(string({allowed}))) <= 0"
+    return rule(f"{both} || {within}", f"a request must not exceed the limit of {name}", field_path=f".requests.{name}")
+
+
 class Resources(ApiModel):
     """What a pod asks for and what it may not exceed."""
 
     requests: ComputeResources = ComputeResources()
     limits: ComputeResources = ComputeResources()
+
+    model_config = ConfigDict(json_schema_extra=rules(*(_request_within_limit(name) for name in ("cpu", "memory"))))
 
 
 class LocalReference(ApiModel):

@@ -136,7 +136,8 @@ def _definition(
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            # Of metadata a CRD may say something of the name only; a rule that names its field needs that.
+            "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": structural(spec),
             "status": status_schema,
         },
@@ -198,6 +199,7 @@ def model_deployment() -> dict[str, Any]:
                 f"self.metadata.name.size() <= 40 && self.metadata.name.matches('{DNS_LABEL}')",
                 "the name of a ModelDeployment is at most 40 characters of a-z, 0-9 and '-', "
                 "and starts with a letter, so that the names of its children fit 63",
+                field_path=".metadata.name",
             )
         ],
     )

@@ -58,6 +58,13 @@ class Severity(Choice):
     INFO = "Info"
 
 
+# Loopback, link-local and IPv6 addresses, numbers that stand for an IPv4 address, and names that mean one of these.
+_INWARD = (
+    r"(?i)^https?://(\\[|169[.]254[.]|100[.]100[.]100[.]200|127[.]|(0x[0-9a-f]+|0[0-7]*)([.:/]|$)|[0-9]+([:/]|$)"
+    r"|([-a-z0-9]+[.])*localhost[.]?([:/]|$)|(metadata|instance-data)([.:/]|$))"
+)
+
+
 class Source(ApiModel):
     """Where the data is.
 
@@ -81,9 +88,9 @@ class Source(ApiModel):
                 "must be scheme://host/path without spaces or control characters",
                 field_path=".uri",
             ),
-            rule(r"!self.uri.matches('(^|/)\\.\\.(/|$)')", "must not contain '..'", field_path=".uri"),
+            rule(r"!self.uri.matches('(?i)(^|/)([.]|%2e){2}(/|$)')", "must not contain '..'", field_path=".uri"),
             rule(
-                r"!self.uri.matches('^https?://(\\[|169\\.254\\.|0\\.|127\\.|localhost([:/]|$)|metadata[.:/])')",
+                f"!self.uri.matches('{_INWARD}')",
                 "must not point at the machine itself or at a metadata service",
                 field_path=".uri",
             ),
@@ -102,8 +109,24 @@ class Source(ApiModel):
                 "must name what to read: s3://bucket/key, pvc://claim/path or configmap://name/key",
                 field_path=".uri",
             ),
+            rule(
+                r"!self.uri.matches('^(s3|pvc|configmap)://') || self.uri.matches('^[a-z0-9]+://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/')",
+                "the name of a bucket, claim or config map holds a-z, 0-9, '-' and '.' only",
+                field_path=".uri",
+            ),
+            rule(
+                r"!self.uri.startsWith('configmap://') || self.uri.matches('^configmap://[^/]+/[-._a-zA-Z0-9]+$')",
+                "the key of a config map holds letters, digits, '-', '_' and '.' only",
+                field_path=".uri",
+            ),
         ),
     )
+
+
+_LESS_OR_MORE = rule(
+    r"!self.matches('^[<>]') || self.matches('^[<>]=? ?-?[0-9]+([.][0-9]+)?$')",
+    "less and more compare with a number, such as '> 0'; words compare by == and !=",
+)
 
 
 class Target(ApiModel):
@@ -115,7 +138,15 @@ class Target(ApiModel):
 
     column: ColumnName
     positive_when: (
-        Annotated[str, Field(max_length=64, pattern=r"^(>=|<=|==|!=|>|<) ?[^ \x00-\x1f\x7f][^\x00-\x1f\x7f]*$")] | None
+        Annotated[
+            str,
+            Field(
+                max_length=64,
+                pattern=r"^(>=|<=|==|!=|>|<) ?[^ \x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+                json_schema_extra=rules(_LESS_OR_MORE),
+            ),
+        ]
+        | None
     ) = None
 
 
@@ -189,7 +220,19 @@ class Feature(ApiModel):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-    expression: Annotated[str, Field(min_length=1, max_length=256)]
+    expression: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            json_schema_extra=rules(
+                rule(
+                    r"self.matches('^[-+*/(),. _0-9\\pL]*$')",
+                    "only + - * / ( ), numbers, column names and abs, log, log1p, sqrt, exp, min, max are known",
+                )
+            ),
+        ),
+    ]
 
 
 class Split(ApiModel):
@@ -215,7 +258,9 @@ class DataSpec(ApiModel):
             max_length=256, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
         ),
     ] = ()
-    ignore: Annotated[tuple[ColumnName, ...], Field(max_length=256)] = ()
+    ignore: Annotated[
+        tuple[ColumnName, ...], Field(max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"})
+    ] = ()
     expectations: Annotated[tuple[Expectation, ...], Field(max_length=64)] = ()
     cleaning: Cleaning = Cleaning()
     features: Annotated[
@@ -225,3 +270,34 @@ class DataSpec(ApiModel):
         ),
     ] = ()
     split: Split = Split()
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.columns) || size(self.columns) == 0 || self.columns.exists(c, c.name == self.target.column)",
+                "must be one of data.columns when columns are given",
+                field_path=".target.column",
+            ),
+            rule(
+                "!has(self.columns) || size(self.columns) != 1",
+                "columns must hold the target and at least one feature",
+                field_path=".columns",
+            ),
+            rule(
+                "!has(self.ignore) || !(self.target.column in self.ignore)",
+                "must not hold the target",
+                field_path=".ignore",
+            ),
+            rule(
+                "!has(self.ignore) || !has(self.columns) || self.columns.all(c, !(c.name in self.ignore))",
+                "a column is either in columns or ignored",
+                field_path=".ignore",
+            ),
+            rule(
+                "!has(self.features) || self.features.all(f, f.name != self.target.column && "
+                "(!has(self.columns) || self.columns.all(c, c.name != f.name)))",
+                "a computed feature needs a name that no column has",
+                field_path=".features",
+            ),
+        ),
+    )

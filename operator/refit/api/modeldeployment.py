@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from refit.api import meta
 from refit.api.base import (
     ApiModel,
     Choice,
@@ -61,9 +62,47 @@ def _words(metrics: tuple[Metric, ...]) -> str:
     return "[" + ", ".join(f"'{metric}'" for metric in metrics) + "]"
 
 
-_SMALLER = _words(LOWER_IS_BETTER)
-
 _PARAMETER_NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+
+GRID_KEYS = 8
+COMBINATION_LIMIT = 64
+"""How many combinations one candidate's grid may have; each is fitted once per fold."""
+
+SPEC_LIMIT = 65536
+"""Bytes of a spec as JSON. It travels to the trainer in an environment variable, of which Linux allows 131,072."""
+
+
+def _combinations() -> str:
+    """CEL has no product; the sizes are bound to a name by way of a list that holds just them."""
+    factors = " * ".join(f"(size(n) > {place} ? n[{place}] : 1)" for place in range(GRID_KEYS))
+    return f"[self.grid.map(k, size(self.grid[k]))].all(n, {factors} <= {COMBINATION_LIMIT})"
+
+
+def _bound_rules() -> tuple[dict[str, str], ...]:
+    """A bound lies on the side of its metric, and where the metric can be."""
+    smaller = _words(LOWER_IS_BETTER)
+    return (
+        rule(
+            f"!has(self.minimum) || !(self.metric in {smaller})",
+            "less is better for this metric: use maximum",
+            field_path=".minimum",
+        ),
+        rule(
+            f"!has(self.maximum) || self.metric in {smaller}",
+            "more is better for this metric: use minimum",
+            field_path=".maximum",
+        ),
+        rule(
+            "!has(self.minimum) || self.metric == 'r2' || (double(self.minimum) >= 0.0 && double(self.minimum) <= 1.0)",
+            "must be a number from 0 to 1",
+            field_path=".minimum",
+        ),
+        rule(
+            "!has(self.maximum) || double(self.maximum) > 0.0",
+            "must be greater than 0",
+            field_path=".maximum",
+        ),
+    )
 
 
 class Candidate(ApiModel):
@@ -72,7 +111,7 @@ class Candidate(ApiModel):
     algorithm: Algorithm
     parameters: Annotated[dict[str, Word], Field(max_length=32)] = {}
     grid: Annotated[
-        dict[str, Annotated[tuple[Word, ...], Field(min_length=1, max_length=16)]], Field(max_length=8)
+        dict[str, Annotated[tuple[Word, ...], Field(min_length=1, max_length=16)]], Field(max_length=GRID_KEYS)
     ] = {}
 
     model_config = ConfigDict(
@@ -92,6 +131,11 @@ class Candidate(ApiModel):
                 "a parameter is either fixed in parameters or varied in grid",
                 field_path=".grid",
             ),
+            rule(
+                f"!has(self.grid) || {_combinations()}",
+                f"a grid has at most {COMBINATION_LIMIT} combinations",
+                field_path=".grid",
+            ),
         ),
     )
 
@@ -107,31 +151,7 @@ class Selection(ApiModel):
     minimum: Number | None = None
     maximum: Number | None = None
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                f"!has(self.minimum) || !(self.metric in {_SMALLER})",
-                "less is better for this metric: use maximum",
-                field_path=".minimum",
-            ),
-            rule(
-                f"!has(self.maximum) || self.metric in {_SMALLER}",
-                "more is better for this metric: use minimum",
-                field_path=".maximum",
-            ),
-            rule(
-                "!has(self.minimum) || self.metric == 'r2' || "
-                "(double(self.minimum) >= 0.0 && double(self.minimum) <= 1.0)",
-                "must be a number from 0 to 1",
-                field_path=".minimum",
-            ),
-            rule(
-                "!has(self.maximum) || double(self.maximum) > 0.0",
-                "must be greater than 0",
-                field_path=".maximum",
-            ),
-        ),
-    )
+    model_config = ConfigDict(json_schema_extra=rules(*_bound_rules()))
 
 
 DEFAULT_TRAINING_RESOURCES = Resources(
@@ -139,6 +159,26 @@ DEFAULT_TRAINING_RESOURCES = Resources(
 )
 DEFAULT_SERVING_RESOURCES = Resources(
     requests=ComputeResources(cpu="50m", memory="256Mi"), limits=ComputeResources(cpu="1", memory="1Gi")
+)
+
+
+def _cron_field(place: int, name: str, bounds: str, number: str, words: str = "", *, last: str = "") -> dict[str, str]:
+    """A rule for one of the five fields: lists of values, ranges and steps. `last` is what else a value may be."""
+    value = f"({number}|{words})" if words else f"({number})"
+    item = f"([*]|{value}(-{value})?{f'|{last}' if last else ''})(/[0-9]*[1-9][0-9]*)?"
+    field = f"self.split(' ')[{place}]"
+    return rule(
+        f"size(self.split(' ')) != 5 || {field}.matches('(?i)^{item}(,{item})*$')", f"the {name} field takes {bounds}"
+    )
+
+
+_WEEKDAY = "0?[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT"
+CRON_RULES = rules(
+    _cron_field(0, "minute", "0-59", "[0-5]?[0-9]"),
+    _cron_field(1, "hour", "0-23", "[01]?[0-9]|2[0-3]"),
+    _cron_field(2, "day", "1-31, L or LW", "0?[1-9]|[12][0-9]|3[01]", last="LW?"),
+    _cron_field(3, "month", "1-12 or JAN-DEC", "0?[1-9]|1[0-2]", "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"),
+    _cron_field(4, "weekday", "0-7 or SUN-SAT", _WEEKDAY, last=f"({_WEEKDAY})#[1-5]|[0-7]L"),
 )
 
 
@@ -151,7 +191,17 @@ class Training(ApiModel):
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=16)]
     folds: Annotated[int, Field(ge=2, le=10)] = 5
     selection: Selection = Selection()
-    schedule: Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z*/,#-]+( [0-9A-Za-z*/,#-]+){4}$")] | None = None
+    schedule: (
+        Annotated[
+            str,
+            Field(
+                max_length=64,
+                pattern=r"^[0-9A-Za-z*/,#-]+( [0-9A-Za-z*/,#-]+){4}$",
+                json_schema_extra=CRON_RULES,
+            ),
+        ]
+        | None
+    ) = None
     resources: Resources = DEFAULT_TRAINING_RESOURCES
     timeout_seconds: Annotated[int, Field(ge=30, le=86400)] = 1800
 
@@ -165,7 +215,9 @@ class RequestLog(ApiModel):
     """Which requests are kept for monitoring; columns in `mask` never leave the predictor in clear."""
 
     mode: RequestLogMode = RequestLogMode.NONE
-    mask: Annotated[tuple[ColumnName, ...], Field(max_length=64)] = ()
+    mask: Annotated[
+        tuple[ColumnName, ...], Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"})
+    ] = ()
 
 
 class Serving(ApiModel):
@@ -217,7 +269,10 @@ class Drift(ApiModel):
     """When a feature has drifted: its effect passes `threshold` and its p-value `alpha`, corrected over all features."""
 
     threshold: Share = "0.1"
-    alpha: Share = "0.01"
+    alpha: Annotated[
+        Share,
+        Field(json_schema_extra=rules(rule("self.matches('[1-9]')", "must be greater than 0, or nothing ever drifts"))),
+    ] = "0.01"
     features: Annotated[
         tuple[FeatureThreshold, ...],
         Field(
@@ -234,6 +289,12 @@ class QualityBound(ApiModel):
     minimum: Number | None = None
     maximum: Number | None = None
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("has(self.minimum) || has(self.maximum)", "a bound is missing: minimum or maximum"), *_bound_rules()
+        )
+    )
+
 
 class Query(ApiModel):
     """A user's own PromQL expression and its bounds."""
@@ -242,6 +303,17 @@ class Query(ApiModel):
     promql: Annotated[str, Field(min_length=1, max_length=1024)]
     min: Number | None = None
     max: Number | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("has(self.min) || has(self.max)", "a bound is missing: min or max"),
+            rule(
+                "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
+                "min must not be greater than max",
+                field_path=".min",
+            ),
+        )
+    )
 
 
 class Monitoring(ApiModel):
@@ -303,10 +375,22 @@ class Remediation(ApiModel):
     limits: Limits = Limits()
 
 
-_TARGET_IN_COLUMNS = (
-    "!has(self.data.columns) || size(self.data.columns) == 0 || "
-    "self.data.columns.exists(c, c.name == self.data.target.column)"
-)
+def _text_length() -> str:
+    """CEL for the characters in those lists that could together grow large; each has few of them in practice."""
+    columns = "self.data.columns.map(c, size(c.name) + (has(c.categories) ? c.categories.map(v, size(v)).sum() : 0))"
+    fixed = "(has(c.parameters) ? c.parameters.map(k, size(k) + size(c.parameters[k])).sum() : 0)"
+    varied = "(has(c.grid) ? c.grid.map(k, size(k) + c.grid[k].map(v, size(v)).sum()).sum() : 0)"
+    watched = "self.monitoring.drift.features.map(f, size(f.column))"
+    asked = "self.monitoring.queries.map(q, size(q.promql))"
+    parts = (
+        f"(has(self.data.columns) ? {columns}.sum() : 0)",
+        "(has(self.data.ignore) ? self.data.ignore.map(n, size(n)).sum() : 0)",
+        "(has(self.data.features) ? self.data.features.map(f, size(f.expression)).sum() : 0)",
+        f"self.training.candidates.map(c, {fixed} + {varied}).sum()",
+        f"(has(self.monitoring) && has(self.monitoring.drift.features) ? {watched}.sum() : 0)",
+        f"(has(self.monitoring) && has(self.monitoring.queries) ? {asked}.sum() : 0)",
+    )
+    return " + ".join(parts)
 
 
 class ModelDeploymentSpec(ApiModel):
@@ -333,6 +417,23 @@ class ModelDeploymentSpec(ApiModel):
                 field_path=".training.selection.metric",
             ),
             rule(
+                "!has(self.monitoring) || !has(self.monitoring.quality) || self.monitoring.quality.all(q, "
+                f"q.metric in (self.task == 'Classification' ? "
+                f"{_words(CLASSIFICATION_METRICS)} : {_words(REGRESSION_METRICS)}))",
+                "a metric does not belong to the task",
+                field_path=".monitoring.quality",
+            ),
+            rule(
+                "!has(self.serving.requestLog.mask) || !has(self.data.columns) || size(self.data.columns) == 0 || "
+                "self.serving.requestLog.mask.all(m, self.data.columns.exists(c, c.name == m))",
+                "must name columns of data.columns; a misspelt one would stay in clear",
+                field_path=".serving.requestLog.mask",
+            ),
+            rule(
+                f"{_text_length()} <= {SPEC_LIMIT // 2}",
+                f"the names, values and expressions of a spec are together at most {SPEC_LIMIT // 2} characters",
+            ),
+            rule(
                 "self.task == 'Classification' ? "
                 "self.training.candidates.all(c, c.algorithm != 'LinearRegression') : "
                 "self.training.candidates.all(c, c.algorithm != 'LogisticRegression')",
@@ -344,13 +445,16 @@ class ModelDeploymentSpec(ApiModel):
                 "positiveWhen is for Classification",
                 field_path=".data.target.positiveWhen",
             ),
-            rule(
-                _TARGET_IN_COLUMNS,
-                "data.target.column must be one of data.columns when columns are given",
-                field_path=".data.target.column",
-            ),
         ),
     )
+
+
+def size(spec: ModelDeploymentSpec) -> int:
+    """Bytes of the spec as JSON, to be held against SPEC_LIMIT.
+
+    The schema bounds most of it; of the free-form kwargs of expectations it can only count the keys.
+    """
+    return len(meta.canonical(spec.wire()))
 
 
 def spec_of(manifest: dict[str, Any]) -> ModelDeploymentSpec:

@@ -52,6 +52,16 @@ class Parameters(ApiModel):
     replicas: Annotated[int, Field(ge=1, le=64)] | None = None
     config: Annotated[dict[str, Line], Field(max_length=16)] | None = None
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                r"!has(self.config) || self.config.all(k, k.matches('^[-A-Za-z0-9_./\\[\\]]{1,128}$'))",
+                "a key is the path of a field: at most 128 letters, digits and -_./[]",
+                field_path=".config",
+            )
+        )
+    )
+
 
 class TriggerType(Choice):
     ALERT = "Alert"
@@ -77,12 +87,15 @@ class Trigger(ApiModel):
     features: Annotated[tuple[ColumnName, ...], Field(max_length=32)] = ()
 
 
-_NEEDS_VERSION = "!(self.action in ['Rollback', 'Promote']) || (has(self.parameters) && has(self.parameters.toVersion))"
-_NEEDS_REPLICAS = "self.action != 'Scale' || (has(self.parameters) && has(self.parameters.replicas))"
-_NEEDS_CONFIG = (
-    "self.action != 'ChangeConfig' || "
-    "(has(self.parameters) && has(self.parameters.config) && size(self.parameters.config) > 0)"
-)
+def _just_for(parameter: str, actions: str, given: str = "") -> str:
+    """Given for these actions, and for no other: an approver should see nothing that has no effect."""
+    there = f"has(self.parameters) && has(self.parameters.{parameter}){given}"
+    return f"(self.action in [{actions}]) == ({there})"
+
+
+_VERSION = _just_for("toVersion", "'Rollback', 'Promote'")
+_REPLICAS = _just_for("replicas", "'Scale'")
+_CONFIG = _just_for("config", "'ChangeConfig'", " && size(self.parameters.config) > 0")
 
 
 class RemediationRequestSpec(ApiModel):
@@ -99,9 +112,9 @@ class RemediationRequestSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule("self == oldSelf", "spec is immutable; create a new RemediationRequest"),
-            rule(_NEEDS_VERSION, "Rollback and Promote need parameters.toVersion", field_path=".parameters"),
-            rule(_NEEDS_REPLICAS, "Scale needs parameters.replicas", field_path=".parameters"),
-            rule(_NEEDS_CONFIG, "ChangeConfig needs parameters.config", field_path=".parameters"),
+            rule(_VERSION, "toVersion is needed by Rollback and Promote, and only by them", field_path=".parameters"),
+            rule(_REPLICAS, "replicas is needed by Scale, and only by it", field_path=".parameters"),
+            rule(_CONFIG, "config is needed by ChangeConfig, and only by it", field_path=".parameters"),
         )
     )
 
@@ -121,7 +134,7 @@ class ApprovalEntry(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.decision != 'Rejected' || (has(self.reason) && self.reason != '')",
+                r"self.decision != 'Rejected' || (has(self.reason) && self.reason.matches('\\S'))",
                 "a rejection needs a reason",
                 field_path=".reason",
             )
@@ -194,6 +207,9 @@ class Outcome(ApiModel):
     realised_impact: Line = ""
 
 
+KEYED_BY_USER = rule("self.all(k, size(k) > 0 && size(k) <= 256)", "a key is a user name of 1 to 256 characters")
+
+
 class RemediationRequestStatus(ApiModel):
     """Where the request stands. `approvals` is keyed by the authenticated user and never written by the operator."""
 
@@ -202,7 +218,9 @@ class RemediationRequestStatus(ApiModel):
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS_SCHEMA)] = ()
     diagnosis: Diagnosis | None = None
     proposal: Proposal | None = None
-    approvals: Annotated[dict[str, ApprovalEntry], Field(max_length=16)] | None = None
+    approvals: (
+        Annotated[dict[str, ApprovalEntry], Field(max_length=16, json_schema_extra=rules(KEYED_BY_USER))] | None
+    ) = None
     attempts: Annotated[int, Field(ge=0, le=99)] = 0
     outcome: Outcome | None = None
     reports: Annotated[tuple[Uri, ...], Field(max_length=8)] = ()
@@ -213,4 +231,5 @@ DECISION_IS_FINAL = rule(
     "(has(self.status) && has(self.status.approvals) && oldSelf.status.approvals.all(k, "
     "k in self.status.approvals && self.status.approvals[k] == oldSelf.status.approvals[k]))",
     "a decision is final",
+    field_path=".status.approvals",
 )
