@@ -7,7 +7,6 @@ are found by the YAML parser and exchanged in the text, so comments and order st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,19 +225,10 @@ def _entry(node: yaml.Node, name: str, at: tuple[Step, ...]) -> tuple[yaml.Node,
 
 def end_of(node: yaml.Node) -> int:
     """Where the node's text ends; the parser's own mark of a block lies behind blanks and comments."""
-    last = node
-    for last in _leaves(node):
-        pass
-    return int(last.end_mark.index)
-
-
-def _leaves(node: yaml.Node) -> Iterator[yaml.Node]:
-    if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        yield from _leaves(node.value[-1][1])
-    elif isinstance(node, yaml.SequenceNode) and not node.flow_style:
-        yield from _leaves(node.value[-1])
-    else:
-        yield node
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        last = node.value[-1]
+        return end_of(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
 
 
 if __name__ == "__main__":

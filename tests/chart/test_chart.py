@@ -1,0 +1,310 @@
+"""The chart is the manifests, with values in some places; Helm itself is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from refit.shell.settings import Settings
+from refit_cluster import golang
+from refit_cluster.places import Places
+from refit_cluster.shell import HarnessError
+from refit_cluster.up import tool
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "refit"
+IMAGES = {
+    name: f"registry.example/refit-{name}@sha256:{digit * 64}"
+    for name, digit in (("operator", "a"), ("trainer", "b"), ("predictor", "c"), ("mlflow", "d"))
+}
+NAMED = {"images": IMAGES}
+Manifest = dict[str, Any]
+ABSENT = None
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    try:
+        return tool(golang.HELM, "helm", Places.from_env(os.environ))
+    except HarnessError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def kubectl() -> Path:
+    try:
+        return tool(golang.KUBERNETES, "kubectl", Places.from_env(os.environ))
+    except HarnessError as error:
+        pytest.skip(str(error))
+
+
+def template(helm: Path, tmp_path: Path, values: Manifest, namespace: str = "refit-system") -> str:
+    """What `helm template` prints; raises AssertionError with Helm's words if it refuses."""
+    given = tmp_path / "values.json"
+    given.write_text(json.dumps(values))
+    command: list[str | Path] = [helm, "template", "refit", CHART, "--namespace", namespace, "--values", given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def parsed(text: str) -> dict[str, Manifest]:
+    """The objects by kind and name."""
+    return {f"{each['kind']}/{each['metadata']['name']}": each for each in yaml.safe_load_all(text) if each}
+
+
+def plain() -> dict[str, Manifest]:
+    """What the plain manifests and CRDs install, with the images named."""
+    found = {}
+    listed = yaml.safe_load((ROOT / "manifests" / "kustomization.yaml").read_text())["resources"]
+    for path in (*(ROOT / "manifests" / name for name in listed), *(ROOT / "crds").glob("*.yaml")):
+        text = re.sub(
+            r"^( *(?:image|REFIT_\w+_IMAGE): )refit-(\w+)$",
+            lambda line: line[1] + IMAGES[line[2]],
+            path.read_text(),
+            flags=re.MULTILINE,
+        )
+        found.update(parsed(text))
+    del found["Namespace/refit-system"]  # Helm makes the release's namespace, or finds it
+    return found
+
+
+def test_the_templates_are_up_to_date() -> None:
+    rendered = runpy.run_path(str(ROOT / "charts" / "generate.py"))["render"]()
+    there = {path.name: path.read_text() for path in (CHART / "templates").glob("*.yaml")}
+    assert there == rendered, "run `make generate`"
+
+
+def test_with_its_defaults_the_chart_is_the_manifests(helm: Path, tmp_path: Path) -> None:
+    rendered = parsed(template(helm, tmp_path, NAMED))
+    # The two annotations by which the chart differs, on purpose.
+    del rendered["Deployment/refit-operator"]["spec"]["template"]["metadata"]["annotations"]
+    for name, each in rendered.items():
+        if name.startswith("CustomResourceDefinition/"):
+            assert each["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert rendered == plain()
+
+
+def test_another_namespace_takes_the_place_of_ours_everywhere(helm: Path, tmp_path: Path) -> None:
+    ours, theirs = template(helm, tmp_path, NAMED), template(helm, tmp_path, NAMED, namespace="ml-ops")
+    # The checksum differs with the settings.
+    without = re.compile(r"refit\.dev/settings: \w+")
+    assert without.sub("", theirs) == without.sub("", ours.replace("refit-system", "ml-ops"))
+
+
+def place(objects: dict[str, Manifest], at: str) -> object:
+    """The value at `Kind/name key key 0 ...`, or ABSENT."""
+    name, *steps = at.split()
+    found: Any = objects.get(name)
+    for step in steps:
+        if found is None:
+            return ABSENT
+        found = found[int(step)] if isinstance(found, list) else found.get(step)
+    return found
+
+
+SETTINGS = "ConfigMap/refit-settings data"
+OPERATOR = "Deployment/refit-operator spec template spec"
+MLFLOW = "Deployment/mlflow spec template spec"
+CLAIM = "PersistentVolumeClaim/mlflow spec"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param(
+            {"mlflow": {"enabled": False, "trackingUri": "https://mlflow.example"}},
+            {
+                f"{SETTINGS} REFIT_TRACKING_URI": "https://mlflow.example",
+                "Deployment/mlflow": ABSENT,
+                "Service/mlflow": ABSENT,
+                "PersistentVolumeClaim/mlflow": ABSENT,
+            },
+            id="with a MLflow of one's own none is installed",
+        ),
+        pytest.param(
+            {"mlflow": {"trackingUri": "http://gateway.example/mlflow"}},
+            {
+                f"{SETTINGS} REFIT_TRACKING_URI": "http://gateway.example/mlflow",
+                "Service/mlflow kind": "Service",
+            },
+            id="the MLflow installed here may have another address",
+        ),
+        pytest.param(
+            {"mlflow": {"backendStoreUri": {"secretName": "mlflow-database"}}},
+            {
+                f"{MLFLOW} containers 0 env 0": {
+                    "name": "MLFLOW_BACKEND_STORE_URI",
+                    "valueFrom": {"secretKeyRef": {"name": "mlflow-database", "key": "uri"}},
+                },
+            },
+            id="the database's address comes from a Secret",
+        ),
+        pytest.param(
+            {"mlflow": {"storage": {"size": "20Gi", "className": "fast"}}},
+            {f"{CLAIM} resources requests storage": "20Gi", f"{CLAIM} storageClassName": "fast"},
+            id="the volume has the size and class that are named",
+        ),
+        pytest.param(
+            {"mlflow": {"resources": {"limits": {"memory": "4Gi"}}}, "operator": {"resources": {"limits": {"cpu": 1}}}},
+            {
+                f"{MLFLOW} containers 0 resources limits": {"memory": "4Gi"},
+                f"{OPERATOR} containers 0 resources limits": {"cpu": 1, "memory": "512Mi"},
+            },
+            id="resources are merged with the defaults",
+        ),
+        pytest.param(
+            {"crds": {"install": False}},
+            {
+                "CustomResourceDefinition/modeldeployments.refit.dev": ABSENT,
+                "CustomResourceDefinition/remediationrequests.refit.dev": ABSENT,
+            },
+            id="the CRDs can be left to somebody else",
+        ),
+        pytest.param(
+            {"imagePullSecrets": [{"name": "registry"}]},
+            {
+                f"{OPERATOR} imagePullSecrets": [{"name": "registry"}],
+                f"{MLFLOW} imagePullSecrets": [{"name": "registry"}],
+            },
+            id="pull secrets reach every pod of the chart",
+        ),
+        pytest.param(
+            {
+                "settings": {
+                    "namespaces": ["team-a", "team-b"],
+                    "workers": 4,
+                    "resyncSeconds": 60,
+                    "rolloutTimeoutSeconds": 900,
+                    "trainingAttempts": 1,
+                    "logLevel": "DEBUG",
+                    "httpPort": 9090,
+                }
+            },
+            {
+                SETTINGS: {
+                    "REFIT_NAMESPACES": "team-a,team-b",
+                    "REFIT_WORKERS": "4",
+                    "REFIT_RESYNC_SECONDS": "60",
+                    "REFIT_ROLLOUT_TIMEOUT_SECONDS": "900",
+                    "REFIT_TRAINING_ATTEMPTS": "1",
+                    "REFIT_LOG_LEVEL": "DEBUG",
+                    "REFIT_HTTP_PORT": "9090",
+                    "REFIT_TRAINER_IMAGE": IMAGES["trainer"],
+                    "REFIT_PREDICTOR_IMAGE": IMAGES["predictor"],
+                    "REFIT_TRACKING_URI": "http://mlflow.refit-system.svc:5000",
+                },
+                f"{OPERATOR} containers 0 ports 0 containerPort": 9090,
+                "Service/refit-operator spec ports 0": {"name": "http", "port": 8080, "targetPort": "http"},
+            },
+            id="every setting reaches the operator",
+        ),
+    ],
+)
+def test_values(helm: Path, tmp_path: Path, values: Manifest, expected: dict[str, object]) -> None:
+    objects = parsed(template(helm, tmp_path, NAMED | values))
+    assert {at: place(objects, at) for at in expected} == expected
+
+
+def test_the_operator_starts_anew_when_its_settings_change(helm: Path, tmp_path: Path) -> None:
+    at = "Deployment/refit-operator spec template metadata annotations refit.dev/settings"
+    before = place(parsed(template(helm, tmp_path, NAMED)), at)
+    after = place(parsed(template(helm, tmp_path, NAMED | {"settings": {"workers": 3}})), at)
+    assert before != after
+
+
+UNNAMED = {name: reference for name, reference in IMAGES.items() if name != "trainer"}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        pytest.param({"replicas": 2}, "replicas", id="an unknown value is refused"),
+        pytest.param({"settings": {"workerCount": 2}}, "workerCount", id="an unknown setting is refused"),
+        pytest.param({"mlflow": {"persistence": True}}, "persistence", id="an unknown value deeper down is refused"),
+        pytest.param({"settings": {"workers": "many"}}, "/settings/workers", id="a word where a number belongs"),
+        pytest.param({"settings": {"workers": 65}}, "/settings/workers", id="a number past its bound"),
+        pytest.param({"settings": {"logLevel": "LOUD"}}, "/settings/logLevel", id="a level that does not exist"),
+        pytest.param({"settings": {"namespaces": "a,b"}}, "/settings/namespaces", id="a word where a list belongs"),
+        pytest.param({"crds": {"install": "yes"}}, "/crds/install", id="a word where true or false belongs"),
+        pytest.param({"mlflow": {"trackingUri": "mlflow:5000"}}, "/mlflow/trackingUri", id="an address without scheme"),
+        pytest.param({"mlflow": {"storage": {"size": "big"}}}, "/mlflow/storage/size", id="a size that is no quantity"),
+        pytest.param(
+            {"images": IMAGES | {"trainer": "registry.example/refit-trainer:1.0"}},
+            "/images/trainer",
+            id="an image by tag is refused",
+        ),
+        pytest.param({"images": UNNAMED}, "images.trainer: name the image by digest", id="an image must be named"),
+        pytest.param(
+            {"mlflow": {"enabled": False}},
+            "mlflow.trackingUri: needed when mlflow.enabled is false",
+            id="without the MLflow of the chart another must be named",
+        ),
+    ],
+)
+def test_refused_values(helm: Path, tmp_path: Path, values: Manifest, words: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(words)):
+        template(helm, tmp_path, NAMED | values)
+
+
+def test_helm_has_nothing_to_say_against_the_chart(helm: Path) -> None:
+    done = subprocess.run([helm, "lint", "--strict", CHART], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kustomize_builds_the_manifests(kubectl: Path) -> None:
+    done = subprocess.run([kubectl, "kustomize", ROOT / "manifests"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert set(parsed(done.stdout)) == {"Namespace/refit-system"} | {
+        name for name in plain() if not name.startswith("CustomResourceDefinition/")
+    }
+
+
+ELSEWHERE = {"trainerImage", "predictorImage", "trackingUri", "kubeconfig", "context"}
+"""Settings with keys of their own in values.yaml, and those that have no meaning in a pod."""
+
+
+def camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+def test_the_schema_bounds_each_setting_as_the_operator_does() -> None:
+    properties = Settings.model_json_schema()["properties"]
+    kept = ("type", "minimum", "maximum", "pattern")
+    wanted = {
+        camel(name): {word: declared[word] for word in kept if word in declared}
+        for name, declared in properties.items()
+        if camel(name) not in ELSEWHERE
+    }
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    found = {
+        name: {word: declared[word] for word in kept if word in declared}
+        for name, declared in schema["properties"]["settings"]["properties"].items()
+    }
+    assert found == wanted
+
+
+def test_the_schema_bounds_images_as_the_operator_does() -> None:
+    declared = Settings.model_json_schema()["properties"]["trainer_image"]["pattern"]
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert schema["definitions"]["image"]["pattern"] == f"^$|{declared}"
+
+
+def test_values_yaml_tells_every_setting_with_its_default() -> None:
+    commented = re.findall(r"^  # (\w+): (\S+) +# \S", (CHART / "values.yaml").read_text(), flags=re.MULTILINE)
+    told = {name: yaml.safe_load(text) for name, text in commented}
+    declared = {
+        camel(name): list(field.default) if isinstance(field.default, tuple) else field.default
+        for name, field in Settings.model_fields.items()
+        if camel(name) not in ELSEWHERE
+    }
+    assert told == declared
