@@ -9,14 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
-from refit_cluster import projectimages, status
+from refit_cluster import golang, projectimages, status
 from refit_cluster.controlplane import ControlPlane
 from refit_cluster.deploy import deploy
 from refit_cluster.down import down
 from refit_cluster.lock import exclusive
 from refit_cluster.places import Places
 from refit_cluster.shell import HarnessError
-from refit_cluster.up import up
+from refit_cluster.up import tool, up
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="delete the cluster; what was built stays in the cache")
     commands.add_parser("status", help="say what runs and where its files are")
     commands.add_parser("kubeconfig", help="print the path of the kubeconfig, and nothing else")
+    commands.add_parser("path", help="print the directories of kubectl and helm, in the form of PATH")
     images = commands.add_parser("images", help="build and push the project's images")
     images.add_argument(
         "names", nargs="*", metavar="NAME", help="those only; all that have a Dockerfile if none is named"
@@ -53,6 +54,9 @@ def main() -> int:
                 sys.stdout.write(status.text(places))
             case "kubeconfig":
                 sys.stdout.write(f"{status.kubeconfig(places)}\n")
+            case "path":
+                found = (tool(golang.KUBERNETES, "kubectl", places), tool(golang.HELM, "helm", places))
+                sys.stdout.write(":".join(str(Path(program).parent) for program in found) + "\n")
             case "images":
                 with exclusive(places.lock, out=sys.stderr):
                     for name, reference in projectimages.publish(chosen.names, checkout, places, sys.stdout).items():

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The main job on real data, end to end: a model is declared with kubectl, and a URL answers.
+# `make demo` brings up all that this needs; with a cluster of your own, KUBECONFIG is enough.
+set -euo pipefail
+cd "$(dirname "$0")"
+namespace=${REFIT_DEMO_NAMESPACE:-refit-demo}
+port=${REFIT_DEMO_PORT:-8081}
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+run() { printf '$ %s\n' "$*"; "$@"; }
+
+say "1. A namespace, and a ModelDeployment: what the model is, not how to make it"
+run kubectl create namespace "$namespace" --dry-run=client -o yaml | kubectl apply -f -
+run cat heart.yaml
+run kubectl apply -n "$namespace" -f heart.yaml
+
+say "2. Refit checks the data, trains the candidates in a Job, registers the best and rolls it out"
+last=""
+deadline=$((SECONDS + 600))
+while ((SECONDS < deadline)); do
+    now=$(kubectl get mdep heart -n "$namespace" -o jsonpath='{range .status.conditions[?(@.type=="Ready")]}{.status} {.reason}: {.message}{end}')
+    [ "$now" = "$last" ] || printf '%4ds  Ready=%s\n' "$SECONDS" "$now"
+    last=$now
+    [ "${now%% *}" = True ] && break
+    [ -n "$(kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.conditions[?(@.type=="Stalled")].reason}')" ] && exit 1
+    kubectl wait mdep/heart -n "$namespace" --for=condition=Ready --timeout=1s >/dev/null 2>&1 || true
+done
+[ "${last%% *}" = True ] || { echo "not ready in time: kubectl describe mdep heart -n $namespace" >&2; exit 1; }
+job=$(kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.training.job}')
+say "3. What the training said (kubectl logs job/$job)"
+kubectl logs -n "$namespace" "job/$job" | tail -n 5
+
+say "4. What stands in the cluster"
+run kubectl get mdep,inferenceservice,job -n "$namespace"
+
+url=$(kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.url}')
+say "5. The inference URL inside the cluster is $url; here it is reached by a port-forward"
+kubectl port-forward -n "$namespace" service/heart-predictor "$port:80" >/dev/null &
+forward=$!
+trap 'kill $forward 2>/dev/null' EXIT
+curl --silent --output /dev/null --retry 20 --retry-connrefused --retry-delay 1 "http://localhost:$port/v2/models/heart/ready"
+
+say "V1: a record, columns by name"
+run curl --silent --fail-with-body "http://localhost:$port/v1/models/heart:predict" -H 'Content-Type: application/json' -d @request-v1.json
+echo
+say "V2: tensors, columns by name"
+run curl --silent --fail-with-body "http://localhost:$port/v2/models/heart/infer" -H 'Content-Type: application/json' -d @request-v2.json
+echo
+
+say "What to try next"
+cat <<NEXT
+  kubectl describe mdep heart -n $namespace              # conditions and events: why it is as it is
+  kubectl edit mdep heart -n $namespace                  # another candidate, another bound: it trains again and rolls over
+  kubectl get mdep heart -n $namespace -o yaml           # versions, digests, metrics
+  kubectl -n refit-system port-forward svc/mlflow 5000   # runs, plots and the model card in MLflow
+  kubectl delete namespace $namespace
+NEXT
