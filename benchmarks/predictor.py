@@ -150,8 +150,8 @@ def _wait(process: subprocess.Popen[bytes], port: int, server: Server, folder: P
 
 
 def _train(folder: Path) -> None:
-    sys.path.insert(0, str(ROOT / "tests" / "predictor"))
-    models = importlib.import_module("models")
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    models = importlib.import_module("onnx_models")
     import joblib  # type: ignore[import-untyped]  # noqa: PLC0415
 
     from refit.api.modeldeployment import Task  # noqa: PLC0415

@@ -6,8 +6,9 @@ It knows neither HTTP nor KServe, and never raises: what a client did wrong beco
 from __future__ import annotations
 
 import logging
+import os
+import re
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import orjson
 
@@ -16,6 +17,9 @@ from refit_predictor.graph import Answers, Graph
 from refit_predictor.intake import Intake, Rows
 from refit_predictor.refusals import Problem, Refused, bad
 from refit_predictor.settings import Settings
+
+WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+"""What an id given by a client must be like to become the inference id."""
 
 log = logging.getLogger("kserve.refit")
 
@@ -42,7 +46,7 @@ class Desk:
         self._identity = {"model_name": settings.name, "model_version": settings.version}
 
     def v1(self, body: bytes, inference_id: str | None) -> Reply:
-        inference_id = inference_id or str(uuid4())
+        inference_id = inference_id or new_id()
         try:
             rows = protocol_v1.read(_parsed(body), self._intake, self.settings.max_rows)
             answers = self._graph.answer(rows)
@@ -53,9 +57,11 @@ class Desk:
             return _mistake(error, inference_id)
 
     def v2(self, body: bytes, inference_id: str | None) -> Reply:
-        fallback = inference_id or str(uuid4())
+        fallback = inference_id or new_id()
         try:
             asked = self._v2.read(_parsed(body))
+            if inference_id is None and asked.request_id and WELL_FORMED_ID.fullmatch(asked.request_id):
+                fallback = asked.request_id
             answers = self._graph.answer(asked.rows)
             return _reply(self._v2.write(answers, asked, self._identity, fallback), fallback, asked.rows, answers)
         except Refused as refused:
@@ -81,6 +87,11 @@ class Desk:
             "sha256": self.settings.sha256,
             "signature": self.signature.wire(),
         }
+
+
+def new_id() -> str:
+    """An inference id: as random as a UUID, and a third of its cost."""
+    return os.urandom(16).hex()
 
 
 def refusal(refused: Refused, inference_id: str) -> Reply:

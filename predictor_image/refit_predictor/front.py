@@ -13,19 +13,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import orjson
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from refit_predictor.desk import Desk, Reply, refusal
+from refit_predictor.desk import WELL_FORMED_ID, Desk, Reply, new_id, refusal
 from refit_predictor.metrics import Metrics
 from refit_predictor.refusals import Problem, Refused, too_large
 
 INFERENCE_ID = b"refit-inference-id"
 MODEL_VERSION = b"refit-model-version"
-WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 LARGE_BODY = 32 * 1024
 """Bodies from this size on are answered on a thread, so that single rows need not wait for them."""
 BODY_TIMEOUT = 30.0
@@ -49,14 +47,17 @@ class Front(FastAPI):
         self._max_body = desk.settings.max_body_bytes
         self._version = version.encode("latin-1", "replace")
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large")
-        infer = {f"/v2/models/{name}/infer", f"/v2/models/{name}/versions/{version}/infer"}
-        self._predictions: dict[str, tuple[str, Predict]] = {f"/v1/models/{name}:predict": ("v1", desk.v1)}
-        self._predictions.update(dict.fromkeys(infer, ("v2", desk.v2)))
-        metadata, description = orjson.dumps(desk.metadata()), orjson.dumps(desk.description())
+        self._unversioned, self._versioned = f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}"
+        self._predictions: dict[str, tuple[str, Predict]] = {
+            f"/v1/models/{name}:predict": ("v1", desk.v1),
+            f"{self._unversioned}/infer": ("v2", desk.v2),
+            f"{self._versioned}/infer": ("v2", desk.v2),
+        }
+        metadata = orjson.dumps(desk.metadata())
         self._documents = {
-            f"/v2/models/{name}": metadata,
-            f"/v2/models/{name}/versions/{version}": metadata,
-            "/refit/v1/model": description,
+            self._unversioned: metadata,
+            self._versioned: metadata,
+            "/refit/v1/model": orjson.dumps(desk.description()),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +90,7 @@ class Front(FastAPI):
                 loop = asyncio.get_running_loop()
                 reply = await loop.run_in_executor(self._worker, predict, body, inference_id)
         except Refused as refused:
-            reply = refusal(refused, inference_id or str(uuid4()))
+            reply = refusal(refused, inference_id or new_id())
             close = True  # the rest of the body may be unread
         except Gone:
             return
@@ -130,17 +131,23 @@ class Front(FastAPI):
             raise Refused(408, Problem("", f"the body did not arrive within {BODY_TIMEOUT:g} s")) from error
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        inference_id = _inference_id(dict(scope["headers"])) or str(uuid4())
+        inference_id = _inference_id(dict(scope["headers"])) or new_id()
         path, method = scope["path"], scope["method"]
-        document = self._documents.get(path)
-        if document is not None and method == "GET":
-            await self._send(Reply(200, document, inference_id), send)
-        elif method not in ("GET", "HEAD") or path in self._predictions:
-            # KServe's own POST routes could only unload the model, or fail in ways of their own.
-            status, text = (405, "POST it") if path in self._predictions else (404, "no such model or endpoint here")
-            await self._send(refusal(Refused(status, Problem("", text)), inference_id), send, close=True)
+        if path == f"{self._versioned}/ready":
+            path = f"{self._unversioned}/ready"
+            scope = {**scope, "path": path}
+        if path in self._documents and method == "GET":
+            await self._send(Reply(200, self._documents[path], inference_id), send)
+        elif path in self._predictions:
+            await self._refuse(405, "ask for predictions by POST", inference_id, send)
+        elif method not in ("GET", "HEAD") or "/versions/" in path:
+            # KServe's own routes of this kind could only unload the model, or fail in ways of their own.
+            await self._refuse(404, "there is no such model, version or endpoint", inference_id, send)
         else:
             await super().__call__(scope, receive, self._marked(send, inference_id))
+
+    async def _refuse(self, status: int, message: str, inference_id: str, send: Send) -> None:
+        await self._send(refusal(Refused(status, Problem("", message)), inference_id), send, close=True)
 
     def _marked(self, send: Send, inference_id: str) -> Send:
         marks = [(INFERENCE_ID, inference_id.encode()), (MODEL_VERSION, self._version)]
@@ -156,9 +163,9 @@ class Front(FastAPI):
 def _inference_id(headers: dict[bytes, bytes]) -> str | None:
     """The id that the client or a proxy gave the request, if it is well formed."""
     for key in (b"ce-id", b"x-request-id"):
-        given = headers.get(key)
-        if given is not None and WELL_FORMED_ID.fullmatch(given):
-            return given.decode()
+        given = headers.get(key, b"").decode("latin-1")
+        if WELL_FORMED_ID.fullmatch(given):
+            return given
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -160,9 +161,9 @@ def _sample(kind: ColumnType, categories: tuple[str, ...], count: int) -> NDArra
 
 
 def _all_finite(values: NDArray[np.float32]) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        row = int(np.argwhere(~finite)[0][0])
+    # For one row Python's own function is several times as quick as NumPy's.
+    if not all(map(isfinite, values.ravel().tolist())):
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
         raise unfit(f"row {row}", "the model has no finite answer for these values")
 
 

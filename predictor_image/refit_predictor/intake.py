@@ -60,6 +60,17 @@ class Intake:
     def only_numbers(self) -> bool:
         return not self._words
 
+    def filled(self, columns: Sequence[Values | None], count: int) -> list[Values]:
+        """The columns, those that a request leaves out as a whole filled up; raises Refused if one must not be."""
+        left_out = [
+            Problem(f"inputs.{column.name}", "is missing")
+            for column, values in zip(self.inputs, columns, strict=True)
+            if values is None and not column.nullable
+        ]
+        if left_out:
+            raise Refused(422, *left_out[:MOST_PROBLEMS])
+        return [[ABSENT] * count if values is None else values for values in columns]
+
     def read(self, columns: Sequence[Values], count: int, where: Where) -> Rows:
         """Tensors of `count` rows; raises Refused with the problems found."""
         rows = Rows(count)

@@ -103,7 +103,7 @@ def _columns(inputs: Any, intake: Intake, max_rows: int) -> Rows:
     for name in others:
         if len(inputs[name]) != count:
             raise unfit(f"inputs.{name}", f"must hold {count} values as {first} does, got {len(inputs[name])}")
-    columns = [inputs.get(name) or [ABSENT] * count for name in intake.names]
+    columns = intake.filled([inputs.get(name) for name in intake.names], count)
     return intake.read(columns, count, lambda row, at: f"inputs.{intake.names[at]}[{row}]")
 
 

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 from refit.api.dataspec import ColumnType
 from refit.api.signature import LABEL_OUTPUT, PREDICTION_OUTPUT, PROBABILITIES_OUTPUT, Signature
 from refit_predictor.graph import Answers, labels
-from refit_predictor.intake import ABSENT, Intake, Rows
+from refit_predictor.intake import Intake, Rows, Values
 from refit_predictor.protocol_v1 import check_count
 from refit_predictor.refusals import MOST_PROBLEMS, Problem, Refused, bad, named, shown, unfit
 
-FLOATS = frozenset({"FP16", "FP32", "FP64"})
-INTEGERS = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
+FLOATS = ("FP16", "FP32", "FP64")
+INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 BYTES = "BYTES"
 BOOL = "BOOL"
 NOTHING = type(None)
+SIZE_TYPES = frozenset({int})
 ELEMENTS = {
     **dict.fromkeys(FLOATS, frozenset({int, float, NOTHING})),
     **dict.fromkeys(INTEGERS, frozenset({int, NOTHING})),
@@ -97,7 +98,7 @@ class Protocol:
         first = tensors[0]
         if len(tensors) == 1 and len(first.shape) == 2 and (len(names) > 1 or first.name not in self._positions):  # noqa: PLR2004
             return self._matrix(first)
-        columns: list[Any] = [None] * len(names)
+        columns: list[Values | None] = [None] * len(names)
         for at, tensor in enumerate(tensors):
             position = self._positions.get(tensor.name)
             if position is None:
@@ -106,20 +107,21 @@ class Protocol:
                 raise bad(f"inputs[{at}].name", f"{named(tensor.name)} is given twice")
             columns[position] = self._column(position, tensor, first)
         count = first.shape[0]
-        filled = [[ABSENT] * count if column is None else column for column in columns]
-        return self._intake.read(filled, count, lambda row, at: f"inputs.{names[at]}[{row}]")
+        self._check_rows(f"inputs.{first.name}", count)
+        return self._intake.read(
+            self._intake.filled(columns, count), count, lambda row, at: f"inputs.{names[at]}[{row}]"
+        )
 
     def _column(self, position: int, tensor: Tensor, first: Tensor) -> list[Any]:
         """The values of a tensor [rows] or [rows, 1] that has as many rows as the first."""
-        where, shape = f"inputs.{tensor.name}", tensor.shape
-        if not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):  # noqa: PLR2004
-            raise unfit(where, f"shape must be [rows] or [rows, 1], got {shape}")
+        name, shape, datatype, data = tensor
+        if len(shape) != 1 and shape[1:] != [1]:
+            raise unfit(f"inputs.{name}", f"shape must be [rows] or [rows, 1], got {shape}")
         if shape[0] != first.shape[0]:
-            raise unfit(where, f"has {shape[0]} rows, but {first.name} has {first.shape[0]}")
-        self._check_rows(where, shape[0])
-        if tensor.datatype == BYTES and self._intake.inputs[position].type is ColumnType.NUMBER:
-            raise unfit(where, "datatype BYTES is text, but the model asks for a number; FP32 will do")
-        return tensor.data
+            raise unfit(f"inputs.{name}", f"has {shape[0]} rows, but {first.name} has {first.shape[0]}")
+        if datatype == BYTES and self._intake.inputs[position].type is ColumnType.NUMBER:
+            raise unfit(f"inputs.{name}", "datatype BYTES is text, but the model asks for a number; FP32 will do")
+        return data
 
     def _matrix(self, tensor: Tensor) -> Rows:
         names = self._intake.names
@@ -159,26 +161,42 @@ class Protocol:
 
 
 def _tensor(at: int, tensor: Any) -> Tensor:
-    where = f"inputs[{at}]"
     if type(tensor) is not dict:
-        raise bad(where, f"must be a tensor, got {shown(tensor)}")
+        raise bad(f"inputs[{at}]", f"must be a tensor, got {shown(tensor)}")
+    name, shape, datatype, data = tensor.get("name"), tensor.get("shape"), tensor.get("datatype"), tensor.get("data")
+    if not (
+        type(name) is str
+        and type(shape) is list
+        and SIZE_TYPES.issuperset(map(type, shape))
+        and shape
+        and min(shape) >= 0
+        and type(datatype) is str
+        and datatype in ELEMENTS
+        and type(data) is list
+    ):
+        raise _malformed(f"inputs[{at}]", tensor)
+    if len(shape) > 1 or len(data) != shape[0]:
+        data = _flat(data, shape, f"inputs[{at}].data")
+    allowed = ELEMENTS[datatype]
+    if not allowed.issuperset(map(type, data)):
+        odd = next(position for position, value in enumerate(data) if type(value) not in allowed)
+        raise unfit(f"inputs[{at}].data[{odd}] ({named(name)})", f"{shown(data[odd])} does not fit datatype {datatype}")
+    return Tensor(name, shape, datatype, data)
+
+
+def _malformed(where: str, tensor: dict[str, Any]) -> Refused:
+    """What keeps an object from being a tensor."""
     name, shape, datatype, data = (tensor.get(key) for key in ("name", "shape", "datatype", "data"))
     if type(name) is not str:
-        raise bad(f"{where}.name", "is missing" if name is None else f"must be text, got {shown(name)}")
-    if type(shape) is not list or not all(type(size) is int and size >= 0 for size in shape) or not shape:
-        raise bad(f"{where}.shape", f"must be an array of sizes such as [1, 1], got {shown(shape)}")
+        return bad(f"{where}.name", "is missing" if name is None else f"must be text, got {shown(name)}")
+    if type(shape) is not list or not shape or not all(type(size) is int and size >= 0 for size in shape):
+        return bad(f"{where}.shape", f"must be an array of sizes such as [1, 1], got {shown(shape)}")
     if type(datatype) is not str or datatype not in ELEMENTS:
-        raise bad(f"{where}.datatype", f"must be one of {', '.join(ELEMENTS)}, got {shown(datatype)}")
-    if type(data) is not list:
-        parameters = tensor.get("parameters")
-        if type(parameters) is dict and "binary_data_size" in parameters:
-            raise bad(where, "binary tensor data is not read here; send the data as JSON")
-        raise bad(f"{where}.data", "is missing" if data is None else f"must be an array, got {shown(data)}")
-    values = _flat(data, shape, f"{where}.data")
-    if not ELEMENTS[datatype].issuperset(map(type, values)):
-        odd = next(position for position, value in enumerate(values) if type(value) not in ELEMENTS[datatype])
-        raise unfit(f"{where}.data[{odd}] ({named(name)})", f"{shown(values[odd])} does not fit datatype {datatype}")
-    return Tensor(name, shape, datatype, values)
+        return bad(f"{where}.datatype", f"must be one of {', '.join(ELEMENTS)}, got {shown(datatype)}")
+    parameters = tensor.get("parameters")
+    if type(parameters) is dict and "binary_data_size" in parameters:
+        return bad(where, "binary tensor data is not read here; send the data as JSON")
+    return bad(f"{where}.data", "is missing" if data is None else f"must be an array, got {shown(data)}")
 
 
 def _flat(data: list[Any], shape: list[int], where: str) -> list[Any]:

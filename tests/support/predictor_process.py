@@ -1,20 +1,32 @@
-"""The real predictor as a process, for tests that speak to it over HTTP."""
+"""Two ways to ask the predictor in tests: its desk directly, or the real process over HTTP."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 
+from refit_predictor.desk import Reply
+
 START_SECONDS = 120.0
+MAX_ROWS = 50
+MAX_BODY = 64 * 1024
+
+
+def ask(predict: Callable[[bytes, str | None], Reply], document: Any) -> tuple[int, Any]:
+    """Status and document of the answer to a document, or to a text that may be none."""
+    body = document if isinstance(document, str) else json.dumps(document)
+    reply = predict(body.encode(), "an-id")
+    return reply.status, json.loads(reply.body)
 
 
 class Running(NamedTuple):
