@@ -54,6 +54,18 @@ class Leaf:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Longer:
+    """The scalar at this place, and behind it this text."""
+
+    at: tuple[Step, ...]
+    text: str
+
+    def edit(self, documents: list[yaml.Node]) -> Edit:
+        end = end_of(value_at(documents, self.at))
+        return Edit(start=end, end=end, text=self.text)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """The mapping at this place becomes what stands under a key of values.yaml."""
 
@@ -91,7 +103,7 @@ class Added:
         return Edit(start=mark.index, end=mark.index, text=text)
 
 
-Change = Leaf | Block | Entry | Added
+Change = Leaf | Longer | Block | Entry | Added
 
 
 def optional(at: tuple[Step, ...], name: str, values: str, expression: str) -> Added:
@@ -163,6 +175,10 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Leaf(at=(0, "spec", "resources", "requests", "storage"), expression=".Values.mlflow.storage.size"),
         optional((1, *POD), *PULL_SECRETS),
         Leaf(at=(1, *POD, "containers", 0, "image"), expression=f"{image('mlflow')} | quote"),
+        Longer(
+            at=(1, *POD, "containers", 0, "args", 5),
+            text="{{ range .Values.mlflow.allowedHosts }},{{ . }},{{ . }}:*{{ end }}",
+        ),
         Entry(at=(1, *POD, "containers", 0, "env", 0, "value"), text=BACKEND_STORE),
         Block(at=(1, *POD, "containers", 0, "resources"), values="mlflow.resources"),
     ),

@@ -131,10 +131,17 @@ CLAIM = "PersistentVolumeClaim/mlflow spec"
             id="with a MLflow of one's own none is installed",
         ),
         pytest.param(
-            {"mlflow": {"trackingUri": "http://gateway.example/mlflow"}},
+            {"mlflow": {"trackingUri": "http://mlflow.example", "allowedHosts": ["mlflow.example"]}},
             {
-                f"{SETTINGS} REFIT_TRACKING_URI": "http://gateway.example/mlflow",
+                f"{SETTINGS} REFIT_TRACKING_URI": "http://mlflow.example",
                 "Service/mlflow kind": "Service",
+                f"{MLFLOW} containers 0 args 5": "--allowed-hosts="
+                "mlflow,mlflow:*,"
+                "mlflow.refit-system,mlflow.refit-system:*,"
+                "mlflow.refit-system.svc,mlflow.refit-system.svc:*,"
+                "mlflow.refit-system.svc.cluster.local,mlflow.refit-system.svc.cluster.local:*,"
+                "localhost,localhost:*,127.0.0.1,127.0.0.1:*,"
+                "mlflow.example,mlflow.example:*",
             },
             id="the MLflow installed here may have another address",
         ),
