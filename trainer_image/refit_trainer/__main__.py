@@ -20,17 +20,6 @@ INTERRUPTED = 143
 
 def main() -> int:
     end_on_sigterm()
-    # Read by MLflow when it is imported: no telemetry, no chatter, and minutes of retries cut to seconds.
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-        "GIT_PYTHON_REFRESH": "quiet",
-    }.items():
-        os.environ.setdefault(name, value)
     if sys.argv[1:]:
         from refit_trainer.local import run  # noqa: PLC0415 - imports follow the clock's start
 

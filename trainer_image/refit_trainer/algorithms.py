@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ Parameter = int | float | bool | str | None
 class Kind:
     """One algorithm: its scikit-learn estimator per task, what Refit itself sets, and whether it wants scaled numbers."""
 
-    estimators: dict[Task, Callable[[], type[Any]]]
+    estimators: dict[Task, Callable[[], Any]]
     ours: dict[str, str]
     """What Refit sets: "jobs" and "seed" are filled in, the rest is the text's value."""
     defaults: dict[str, str] = field(default_factory=dict)
@@ -47,9 +48,9 @@ def combinations(candidates: tuple[Candidate, ...], task: Task) -> tuple[Combina
     found = []
     for place, candidate in enumerate(candidates):
         known = parameter_names(candidate.algorithm, task)
-        for field, names in (("parameters", candidate.parameters), ("grid", candidate.grid)):
+        for given, names in (("parameters", candidate.parameters), ("grid", candidate.grid)):
             for name in names:
-                _known(name, known, candidate.algorithm, f"training.candidates[{place}].{field}")
+                _known(name, known, candidate.algorithm, f"training.candidates[{place}].{given}")
         fixed = {name: value_of(text) for name, text in candidate.parameters.items()}
         varied = [[(name, value_of(text)) for text in texts] for name, texts in sorted(candidate.grid.items())]
         if _product(len(values) for values in varied) > COMBINATION_LIMIT:
@@ -110,89 +111,72 @@ def _product(lengths: Any) -> int:
     return total
 
 
-def _logistic() -> type[Any]:
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - libraries load when they are used
+def _from(module: str, name: str) -> Callable[[], Any]:
+    """Loads an estimator when it is used: a library that no candidate needs costs nothing."""
 
-    return LogisticRegression
+    def load() -> Any:
+        return getattr(importlib.import_module(module), name)
 
-
-def _linear() -> type[Any]:
-    # Ridge and not LinearRegression: one-hot columns always sum to one, so plain least squares has no
-    # single solution, and its huge coefficients would not survive 32 bits. alpha: "0" is least squares.
-    from sklearn.linear_model import Ridge  # noqa: PLC0415 - see above
-
-    return Ridge
-
-
-def _forest_classifier() -> type[Any]:
-    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 - see above
-
-    return RandomForestClassifier
-
-
-def _forest_regressor() -> type[Any]:
-    from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415 - see above
-
-    return RandomForestRegressor
-
-
-def _xgboost_classifier() -> type[Any]:
-    from xgboost import XGBClassifier  # noqa: PLC0415 - see above
-
-    return XGBClassifier
-
-
-def _xgboost_regressor() -> type[Any]:
-    from xgboost import XGBRegressor  # noqa: PLC0415 - see above
-
-    return XGBRegressor
-
-
-def _lightgbm_classifier() -> type[Any]:
-    from lightgbm import LGBMClassifier  # noqa: PLC0415 - see above
-
-    return LGBMClassifier
-
-
-def _lightgbm_regressor() -> type[Any]:
-    from lightgbm import LGBMRegressor  # noqa: PLC0415 - see above
-
-    return LGBMRegressor
+    return load
 
 
 ALGORITHMS: dict[Algorithm, Kind] = {
     Algorithm.LOGISTIC_REGRESSION: Kind(
-        estimators={Task.CLASSIFICATION: _logistic},
+        estimators={Task.CLASSIFICATION: _from("sklearn.linear_model", "LogisticRegression")},
         ours={"random_state": "seed"},
         defaults={"max_iter": "1000"},
         reserved=frozenset({"n_jobs", "verbose", "warm_start"}),
         scaled=True,
     ),
+    # Ridge and not LinearRegression: one-hot columns always sum to one, so plain least squares has no
+    # single solution, and its huge coefficients would not survive 32 bits. alpha: "0" is least squares.
     Algorithm.LINEAR_REGRESSION: Kind(
-        estimators={Task.REGRESSION: _linear},
+        estimators={Task.REGRESSION: _from("sklearn.linear_model", "Ridge")},
         ours={"random_state": "seed"},
         reserved=frozenset({"copy_X"}),
         scaled=True,
     ),
     Algorithm.RANDOM_FOREST: Kind(
-        estimators={Task.CLASSIFICATION: _forest_classifier, Task.REGRESSION: _forest_regressor},
+        estimators={
+            Task.CLASSIFICATION: _from("sklearn.ensemble", "RandomForestClassifier"),
+            Task.REGRESSION: _from("sklearn.ensemble", "RandomForestRegressor"),
+        },
         ours={"n_jobs": "jobs", "random_state": "seed"},
         reserved=frozenset({"verbose", "warm_start", "oob_score", "monotonic_cst"}),
     ),
     Algorithm.XGBOOST: Kind(
-        estimators={Task.CLASSIFICATION: _xgboost_classifier, Task.REGRESSION: _xgboost_regressor},
+        estimators={
+            Task.CLASSIFICATION: _from("xgboost", "XGBClassifier"),
+            Task.REGRESSION: _from("xgboost", "XGBRegressor"),
+        },
         ours={"n_jobs": "jobs", "random_state": "seed", "tree_method": "hist"},
         # What would need a second data set, another graph, or code.
         reserved=frozenset(
             {"booster", "callbacks", "device", "early_stopping_rounds", "enable_categorical", "eval_metric"}
             | {"feature_types", "feature_weights", "importance_type", "interaction_constraints", "max_cat_threshold"}
-            | {"max_cat_to_onehot", "missing", "monotone_constraints", "multi_strategy", "objective", "validate_parameters"}
+            | {
+                "max_cat_to_onehot",
+                "missing",
+                "monotone_constraints",
+                "multi_strategy",
+                "objective",
+                "validate_parameters",
+            }
             | {"verbosity", "kwargs", "base_score"}
         ),
     ),
     Algorithm.LIGHTGBM: Kind(
-        estimators={Task.CLASSIFICATION: _lightgbm_classifier, Task.REGRESSION: _lightgbm_regressor},
-        ours={"n_jobs": "jobs", "random_state": "seed", "verbosity": "-1", "deterministic": "true", "force_row_wise": "true"},
+        estimators={
+            Task.CLASSIFICATION: _from("lightgbm", "LGBMClassifier"),
+            Task.REGRESSION: _from("lightgbm", "LGBMRegressor"),
+        },
+        ours={
+            "n_jobs": "jobs",
+            "random_state": "seed",
+            "verbosity": "-1",
+            "deterministic": "true",
+            "force_row_wise": "true",
+        },
         reserved=frozenset({"objective", "importance_type"}),
     ),
 }

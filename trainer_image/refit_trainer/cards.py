@@ -47,7 +47,9 @@ def card(trained: Trained, importances: dict[str, float]) -> str:
     ]
     if spec.data.features:
         sections.append(
-            _table(("derived feature", "expression"), [(f"`{f.name}`", f"`{f.expression}`") for f in spec.data.features])
+            _table(
+                ("derived feature", "expression"), [(f"`{f.name}`", f"`{f.expression}`") for f in spec.data.features]
+            )
         )
     sections += [
         "## Checks",
@@ -66,13 +68,20 @@ def card(trained: Trained, importances: dict[str, float]) -> str:
         f"## Metrics on {trained.held_out} held-out rows (bound on {trained.metric}: {bound})",
         _table(("metric", "value"), [(metric.value, number(value)) for metric, value in trained.metrics.items()]),
         "## Importance",
-        _table(("column", f"loss of {trained.metric} when shuffled"), [(f"`{n}`", number(v)) for n, v in importances.items()]),
+        _table(
+            ("column", f"loss of {trained.metric} when shuffled"),
+            [(f"`{n}`", number(v)) for n, v in importances.items()],
+        ),
         "## The exported model follows the fitted one",
-        f"On {trained.parity.rows} rows, with missing and unknown values among them: largest difference "
-        f"{trained.parity.max_difference}, {trained.parity.differing_labels} other labels.",
+        (
+            f"On {trained.parity.rows} rows, with missing and unknown values among them: largest difference "
+            f"{trained.parity.max_difference}, {trained.parity.differing_labels} other labels."
+        ),
         "## Limits",
-        "Measured on rows of the same source and time as the training rows. Nothing is said of other populations, "
-        "of fairness between groups, or of causes. Importance is not cause.",
+        (
+            "Measured on rows of the same source and time as the training rows. Nothing is said of other populations, "
+            "of fairness between groups, or of causes. Importance is not cause."
+        ),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -84,4 +93,6 @@ def _values(categories: tuple[str, ...]) -> str:
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
+    )

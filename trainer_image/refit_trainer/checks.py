@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refit.api.dataspec import ColumnType, DataSpec, DuplicatePolicy
-from refit.api.modeldeployment import ModelDeploymentSpec, Task
+from refit.api.dataspec import ColumnType, DuplicatePolicy
+from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.results import CheckOutcome
-from refit_trainer.columns import Indices, Reading, ReadColumn
+from refit_trainer.columns import Indices, ReadColumn, Reading
 from refit_trainer.targets import target_problem
 
 MINIMUM_ROWS = 20
@@ -53,7 +53,7 @@ def rows_told(indices: Indices) -> str:
     return f"{len(indices)} {'row' if len(indices) == 1 else 'rows'} ({first}{more})"
 
 
-def _schema(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
+def _schema(reading: Reading, _spec: ModelDeploymentSpec) -> Finding:
     found = ", ".join(reading.table.column_names[:20]) + (", ..." if len(reading.table.column_names) > 20 else "")  # noqa: PLR2004
     problems = [f"column {name!r} is missing" for name in reading.not_found]
     if problems:
@@ -66,11 +66,13 @@ def _schema(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
     return Finding(note=f"{reading.rows} rows, {len(reading.columns)} columns read, {unused} not used")
 
 
-def _types(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
+def _types(reading: Reading, _spec: ModelDeploymentSpec) -> Finding:
     problems = []
     for column in reading.columns.values():
         if column.strange:
-            problems.append(f"{column.name!r} holds {column.strange}; make it numbers or text, or add it to data.ignore")
+            problems.append(
+                f"{column.name!r} holds {column.strange}; make it numbers or text, or add it to data.ignore"
+            )
         if column.unreadable.size:
             problems.append(
                 f"{column.name!r} is a Number but {rows_told(column.unreadable)} hold something else; "
@@ -89,28 +91,30 @@ def _types(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
 def _formulas(column: ReadColumn) -> Indices:
     if column.type is not ColumnType.CATEGORY or column.strange:
         return np.array([], dtype=np.int64)
-    distinct = {text for text in set(column.values.tolist()) if str(text).startswith(FORMULA_STARTS)}
-    return np.flatnonzero([text in distinct for text in column.values]) if distinct else np.array([], dtype=np.int64)
+    distinct = {text for text in set(column.cells.tolist()) if str(text).startswith(FORMULA_STARTS)}
+    return np.flatnonzero([text in distinct for text in column.cells]) if distinct else np.array([], dtype=np.int64)
 
 
-def _ranges(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
+def _ranges(reading: Reading, _spec: ModelDeploymentSpec) -> Finding:
     problems = []
     for column in reading.columns.values():
         if column.declared is None or column.type is not ColumnType.NUMBER:
             continue
-        values = column.values.astype(np.float64, copy=False)
+        values = column.cells.astype(np.float64, copy=False)
         for bound, said, outside in (
             (column.declared.min, "less than min", np.less),
             (column.declared.max, "more than max", np.greater),
         ):
             # The bound is rounded as the values are: 0.1 must not lie outside of [0.1, 1].
-            wrong = np.flatnonzero(outside(values, np.float64(np.float32(bound)))) if bound is not None else np.array([])
+            wrong = (
+                np.flatnonzero(outside(values, np.float64(np.float32(bound)))) if bound is not None else np.array([])
+            )
             if wrong.size:
                 problems.append(f"{column.name!r} is {said} {bound} in {rows_told(wrong)}")
     return Finding(problems=tuple(problems), reason="OutOfRange")
 
 
-def _nulls(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
+def _nulls(reading: Reading, _spec: ModelDeploymentSpec) -> Finding:
     problems = []
     missing_in = 0
     for column in reading.columns.values():
@@ -118,7 +122,9 @@ def _nulls(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
             continue
         missing = np.flatnonzero(column.missing())
         if missing.size == reading.rows and reading.rows and column.name != reading.target:
-            problems.append(f"{column.name!r} has no value in any row; leave it out of data.columns or add it to data.ignore")
+            problems.append(
+                f"{column.name!r} has no value in any row; leave it out of data.columns or add it to data.ignore"
+            )
         elif missing.size and column.declared is not None and not column.declared.nullable:
             problems.append(f"{column.name!r} is not nullable but has no value in {rows_told(missing)}")
         missing_in += bool(missing.size)
@@ -141,19 +147,19 @@ def repeats(reading: Reading) -> np.ndarray:
     """Where a row says in all read columns what an earlier one said."""
     import pandas as pd  # noqa: PLC0415 - half a second, and only data that is read needs it
 
-    return np.asarray(pd.DataFrame({name: column.values for name, column in reading.columns.items()}).duplicated())
+    return np.asarray(pd.DataFrame({name: column.cells for name, column in reading.columns.items()}).duplicated())
 
 
-def _categories(reading: Reading, spec: ModelDeploymentSpec) -> Finding:
+def _categories(reading: Reading, _spec: ModelDeploymentSpec) -> Finding:
     problems = []
     for column in reading.columns.values():
         if column.type is not ColumnType.CATEGORY or column.strange:
             continue
-        distinct = set(column.values.tolist()) - {""}
+        distinct = set(column.cells.tolist()) - {""}
         if column.declared is not None and column.declared.categories:
             strangers = distinct - set(column.declared.categories)
             if strangers:
-                where = np.flatnonzero([value in strangers for value in column.values])
+                where = np.flatnonzero([value in strangers for value in column.cells])
                 problems.append(
                     f"{column.name!r} has {len(strangers)} values that are not in its categories, in {rows_told(where)}"
                 )
@@ -190,4 +196,3 @@ CHECKS: dict[str, Callable[[Reading, ModelDeploymentSpec], Finding]] = {
     "target": _target,
 }
 """Check to what finds out; every one runs, so that one refusal tells of all there is to mend."""
-

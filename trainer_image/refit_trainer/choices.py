@@ -57,7 +57,9 @@ class Scored:
         return float(np.std(self.scores))
 
 
-def compare(combinations: tuple[Combination, ...], dataset: Dataset, manner: Manner, report: Report) -> tuple[Scored, ...]:
+def compare(
+    combinations: tuple[Combination, ...], dataset: Dataset, manner: Manner, report: Report
+) -> tuple[Scored, ...]:
     """Every combination with its scores, in the order given."""
     divided = list(_folds(dataset, manner))
     found = []
@@ -65,17 +67,19 @@ def compare(combinations: tuple[Combination, ...], dataset: Dataset, manner: Man
         started = time.perf_counter()
         values = []
         for fold, (learned, judged) in enumerate(divided, start=1):
-            model = pipeline(
-                combination, dataset, manner.missing, jobs=manner.jobs(len(learned)), seed=manner.seed
-            )
+            model = pipeline(combination, dataset, manner.missing, jobs=manner.jobs(len(learned)), seed=manner.seed)
             model = fitted(model, dataset.training.at(learned), dataset, combination)
             rows = dataset.training.at(judged)
             values.append(score(manner.metric, rows.answers, outputs(model, dataset, rows.frame)))
             if not np.isfinite(values[-1]):
-                raise RefusedError("MetricMissing", f"{manner.metric} of {combination.label()} is no number in fold {fold}")
+                raise RefusedError(
+                    "MetricMissing", f"{manner.metric} of {combination.label()} is no number in fold {fold}"
+                )
             report("fold", candidate=combination.label(), fold=fold, of=manner.folds, score=round(values[-1], 6))
         scored = Scored(combination=combination, scores=tuple(values), seconds=time.perf_counter() - started)
-        report("candidate", candidate=combination.label(), mean=round(scored.mean, 6), deviation=round(scored.deviation, 6))
+        report(
+            "candidate", candidate=combination.label(), mean=round(scored.mean, 6), deviation=round(scored.deviation, 6)
+        )
         found.append(scored)
     return tuple(found)
 

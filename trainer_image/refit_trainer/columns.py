@@ -36,14 +36,14 @@ class ReadColumn:
     name: str
     type: ColumnType
     declared: Column | None
-    values: Values
+    cells: Values
     unreadable: Indices = field(default_factory=_nowhere)
     infinite: Indices = field(default_factory=_nowhere)
     strange: str = ""
     """What the column holds instead, where its kind of value has no place in a model (dates, lists)."""
 
     def missing(self) -> NDArray[np.bool_]:
-        return absent(self.values)
+        return absent(self.cells)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +87,21 @@ def read_column(table: pa.Table, name: str, declared: Column | None) -> ReadColu
     strange = _strange(found.type)
     if strange:
         empty: Values = np.full(len(found), "", dtype=object)
-        return ReadColumn(name=name, type=ColumnType.CATEGORY, declared=declared, values=empty, strange=strange)
+        return ReadColumn(name=name, type=ColumnType.CATEGORY, declared=declared, cells=empty, strange=strange)
     wanted = declared.type if declared is not None else None
     if wanted is not ColumnType.CATEGORY:
         values, unreadable, infinite = _numbers(found)
         readable = not unreadable.size and (infinite.size or not np.isnan(values).all() or wanted is not None)
         if wanted is ColumnType.NUMBER or readable:
             return ReadColumn(
-                name=name, type=ColumnType.NUMBER, declared=declared, values=values, unreadable=unreadable, infinite=infinite
+                name=name,
+                type=ColumnType.NUMBER,
+                declared=declared,
+                cells=values,
+                unreadable=unreadable,
+                infinite=infinite,
             )
-    return ReadColumn(name=name, type=ColumnType.CATEGORY, declared=declared, values=_texts(found))
+    return ReadColumn(name=name, type=ColumnType.CATEGORY, declared=declared, cells=_texts(found))
 
 
 def absent(values: Values) -> NDArray[np.bool_]:

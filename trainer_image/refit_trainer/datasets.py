@@ -88,13 +88,16 @@ def prepare(reading: Reading, spec: ModelDeploymentSpec) -> Dataset:
             kept &= ~reading.columns[name].missing()
     if kept.sum() < MINIMUM_ROWS:
         raise RefusedError(
-            "DatasetTooSmall", f"{int(kept.sum())} of {reading.rows} rows are left after cleaning, need at least {MINIMUM_ROWS}"
+            "DatasetTooSmall",
+            f"{int(kept.sum())} of {reading.rows} rows are left after cleaning, need at least {MINIMUM_ROWS}",
         )
     with_answer = ~reading.columns[reading.target].missing()
     found = answers(reading.columns[reading.target], data.target, spec.task)
-    rows = Rows(_frame(reading, inputs)[kept].reset_index(drop=True), found.values[kept[with_answer]])
+    rows = Rows(_frame(reading, inputs)[kept].reset_index(drop=True), found.learned[kept[with_answer]])
     _enough_of_each(rows, found.classes, spec)
-    held_out = divide(rows.answers, data.split.test_percent, data.split.seed, stratified=spec.task is Task.CLASSIFICATION)
+    held_out = divide(
+        rows.answers, data.split.test_percent, data.split.seed, stratified=spec.task is Task.CLASSIFICATION
+    )
     numbers = np.flatnonzero(kept)
     return Dataset(
         task=spec.task,
@@ -136,9 +139,9 @@ def without_outliers(rows: Rows, numbers: list[str], method: OutlierMethod) -> R
 def _frame(reading: Reading, inputs: tuple[Input, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            column.name: reading.columns[column.name].values.astype(np.float32)
+            column.name: reading.columns[column.name].cells.astype(np.float32)
             if column.type is ColumnType.NUMBER
-            else reading.columns[column.name].values
+            else reading.columns[column.name].cells
             for column in inputs
         }
     )
@@ -157,7 +160,9 @@ def _derived(inputs: tuple[Input, ...], data: DataSpec) -> dict[str, Tree]:
     trees: dict[str, Tree] = {}
     for place, feature in enumerate(data.features):
         if feature.name in taken:
-            raise RefusedError("ExpressionInvalid", f"data.features[{place}].name: {feature.name!r} is a column already")
+            raise RefusedError(
+                "ExpressionInvalid", f"data.features[{place}].name: {feature.name!r} is a column already"
+            )
         trees[feature.name] = parse(feature.expression, numbers, f"data.features[{place}].expression")
     return trees
 

@@ -15,7 +15,8 @@ import httpx
 from refit_trainer.errors import RefusedError, UnreachableError
 
 REDIRECTS = 5
-_AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *(code for code in HTTPStatus if code >= 500)}
+_SERVER_ERRORS = range(500, 600)
+_AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *_SERVER_ERRORS}
 _FORBIDDEN_NAMES = {"localhost", "metadata", "metadata.google.internal"}
 
 
@@ -41,7 +42,7 @@ class Downloads:
 
 
 class _AgainError(Exception):
-    """This try failed in a way that another one may not."""
+    """A try failed in a way that another one may not."""
 
 
 def download(uri: str, secret: Mapping[str, str], how: Downloads, size_limit: int) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refit_trainer.checks import rows_told
-from refit_trainer.columns import Reading, ReadColumn, absent, read_column
+from refit_trainer.columns import ReadColumn, Reading, absent, read_column
 from refit_trainer.errors import RefusedError
 
 Kwargs = Mapping[str, Any]
@@ -44,7 +44,8 @@ def _column(reading: Reading, name: Any) -> ReadColumn:
         return reading.columns[str(name)]
     if name not in reading.table.column_names:
         raise RefusedError(
-            "ColumnMissing", f"data.expectations: column {name!r} is missing; found: {', '.join(reading.table.column_names[:20])}"
+            "ColumnMissing",
+            f"data.expectations: column {name!r} is missing; found: {', '.join(reading.table.column_names[:20])}",
         )
     return read_column(reading.table, str(name), None)
 
@@ -52,21 +53,21 @@ def _column(reading: Reading, name: Any) -> ReadColumn:
 def _numbers(reading: Reading, kwargs: Kwargs) -> NDArray[np.float64]:
     """The column's values that are there, as numbers."""
     column = _column(reading, kwargs["column"])
-    if column.values.dtype == object:
+    if column.cells.dtype == object:
         raise ValueError(f"column {column.name!r} does not hold numbers")
-    values = column.values.astype(np.float64)
+    values = column.cells.astype(np.float64)
     return values[np.isfinite(values)]
 
 
 def _there(column: ReadColumn) -> Mask:
-    return ~absent(column.values)
+    return ~absent(column.cells)
 
 
 def _same_kind(column: ReadColumn, wanted: Any) -> list[Any]:
     """Values of an argument as the column holds its own: numbers rounded to 32 bits, or text."""
     if not isinstance(wanted, list):
         raise TypeError("value_set must be a list")
-    if column.values.dtype == object:
+    if column.cells.dtype == object:
         return [_text(value) for value in wanted]
     return [float(np.float32(value)) for value in wanted]
 
@@ -78,9 +79,9 @@ def _text(value: Any) -> str:
 
 
 def _texts(column: ReadColumn) -> list[str]:
-    if column.values.dtype == object:
-        return [str(value) for value in column.values]
-    return [_text(float(value)) for value in column.values]
+    if column.cells.dtype == object:
+        return [str(value) for value in column.cells]
+    return [_text(float(value)) for value in column.cells]
 
 
 def _by_value(judge: Callable[[ReadColumn, Kwargs], Mask], *, of_all: bool = False) -> Callable[[Reading, Kwargs], Met]:
@@ -88,7 +89,7 @@ def _by_value(judge: Callable[[ReadColumn, Kwargs], Mask], *, of_all: bool = Fal
 
     def met(reading: Reading, kwargs: Kwargs) -> Met:
         column = _column(reading, kwargs["column"])
-        asked = np.ones(len(column.values), dtype=bool) if of_all else _there(column)
+        asked = np.ones(len(column.cells), dtype=bool) if of_all else _there(column)
         wrong = np.flatnonzero(asked & ~judge(column, kwargs))
         return _mostly(wrong, int(asked.sum()), kwargs)
 
@@ -113,17 +114,17 @@ def _between(values: Any, kwargs: Kwargs, low: str = "min_value", high: str = "m
 
 
 def _values_between(column: ReadColumn, kwargs: Kwargs) -> Mask:
-    if column.values.dtype == object:
+    if column.cells.dtype == object:
         raise ValueError(f"column {column.name!r} does not hold numbers")
     rounded = {
         name: float(np.float32(value)) if name.endswith("value") and value is not None else value
         for name, value in kwargs.items()
     }
-    return np.asarray(_between(column.values.astype(np.float64), rounded))
+    return np.asarray(_between(column.cells.astype(np.float64), rounded))
 
 
 def _in_set(column: ReadColumn, kwargs: Kwargs) -> Mask:
-    return np.isin(column.values, np.array(_same_kind(column, kwargs["value_set"]), dtype=column.values.dtype))
+    return np.isin(column.cells, np.array(_same_kind(column, kwargs["value_set"]), dtype=column.cells.dtype))
 
 
 def _not_in_set(column: ReadColumn, kwargs: Kwargs) -> Mask:
@@ -139,7 +140,7 @@ def _null(column: ReadColumn, _kwargs: Kwargs) -> Mask:
 
 
 def _unique(column: ReadColumn, _kwargs: Kwargs) -> Mask:
-    _, places, counts = np.unique(column.values, return_inverse=True, return_counts=True)
+    _, places, counts = np.unique(column.cells, return_inverse=True, return_counts=True)
     return np.asarray(counts[places] == 1)
 
 
@@ -184,7 +185,7 @@ def _measured(measure: Callable[[NDArray[np.float64]], Any]) -> Callable[[Readin
 
 def _distinct(reading: Reading, kwargs: Kwargs) -> set[Any]:
     column = _column(reading, kwargs["column"])
-    return set(column.values[_there(column)].tolist())
+    return set(column.cells[_there(column)].tolist())
 
 
 def _distinct_count(reading: Reading, kwargs: Kwargs) -> float:
@@ -200,7 +201,9 @@ def _distinct_compared(holds: Callable[[set[Any], set[Any]], bool]) -> Callable[
     def met(reading: Reading, kwargs: Kwargs) -> Met:
         found = _distinct(reading, kwargs)
         wanted = set(_same_kind(_column(reading, kwargs["column"]), kwargs["value_set"]))
-        return Met(success=holds(found, wanted), found=f"{len(found - wanted)} other and {len(wanted - found)} absent values")
+        return Met(
+            success=holds(found, wanted), found=f"{len(found - wanted)} other and {len(wanted - found)} absent values"
+        )
 
     return met
 
@@ -231,7 +234,9 @@ def _column_exists(reading: Reading, kwargs: Kwargs) -> Met:
 def _columns_are_set(reading: Reading, kwargs: Kwargs) -> Met:
     names, wanted = set(reading.table.column_names), set(kwargs["column_set"])
     exact = kwargs.get("exact_match", True)
-    return Met(success=names == wanted if exact else wanted <= names, found=f"found columns {', '.join(sorted(names)[:20])}")
+    return Met(
+        success=names == wanted if exact else wanted <= names, found=f"found columns {', '.join(sorted(names)[:20])}"
+    )
 
 
 def _columns_are_list(reading: Reading, kwargs: Kwargs) -> Met:
@@ -246,7 +251,7 @@ def _pair(reading: Reading, kwargs: Kwargs) -> tuple[ReadColumn, ReadColumn, Mas
     rules = {
         "both_values_are_missing": _there(first) | _there(second),
         "either_value_is_missing": _there(first) & _there(second),
-        "neither": np.ones(len(first.values), dtype=bool),
+        "neither": np.ones(len(first.cells), dtype=bool),
     }
     if ignored not in rules:
         raise ValueError(f"ignore_row_if {ignored!r} is unknown; known: {', '.join(rules)}")
@@ -255,16 +260,16 @@ def _pair(reading: Reading, kwargs: Kwargs) -> tuple[ReadColumn, ReadColumn, Mas
 
 def _greater(reading: Reading, kwargs: Kwargs) -> Met:
     first, second, asked = _pair(reading, kwargs)
-    if first.values.dtype == object or second.values.dtype == object:
+    if object in {first.cells.dtype, second.cells.dtype}:
         raise ValueError("both columns must hold numbers")
-    left, right = first.values.astype(np.float64), second.values.astype(np.float64)
+    left, right = first.cells.astype(np.float64), second.cells.astype(np.float64)
     good = left >= right if kwargs.get("or_equal") else left > right
     return _mostly(np.flatnonzero(asked & ~good), int(asked.sum()), kwargs)
 
 
 def _equal(reading: Reading, kwargs: Kwargs) -> Met:
     first, second, asked = _pair(reading, kwargs)
-    good = np.asarray(first.values == second.values, dtype=bool)
+    good = np.asarray(first.cells == second.cells, dtype=bool)
     return _mostly(np.flatnonzero(asked & ~good), int(asked.sum()), kwargs)
 
 
@@ -273,7 +278,12 @@ _OF_COLUMN = frozenset({"column"})
 _MOSTLY = frozenset({"mostly"})
 
 
-def _value_kind(judge: Callable[[ReadColumn, Kwargs], Mask], *required: str, of_all: bool = False, optional: frozenset[str] = frozenset()) -> Kind:
+def _value_kind(
+    judge: Callable[[ReadColumn, Kwargs], Mask],
+    *required: str,
+    of_all: bool = False,
+    optional: frozenset[str] = frozenset(),
+) -> Kind:
     return Kind(judge=_by_value(judge, of_all=of_all), required=_OF_COLUMN | set(required), optional=_MOSTLY | optional)
 
 
@@ -315,9 +325,7 @@ KINDS: dict[str, Kind] = {
     ),
     "expect_column_pair_values_to_be_equal": Kind(judge=_equal, required=_PAIR, optional=_PAIR_OPTIONAL),
     "expect_column_to_exist": Kind(judge=_column_exists, required=_OF_COLUMN, optional=frozenset({"column_index"})),
-    "expect_table_row_count_to_be_between": Kind(
-        judge=_of_column(_row_count), required=frozenset(), optional=_BOUNDS
-    ),
+    "expect_table_row_count_to_be_between": Kind(judge=_of_column(_row_count), required=frozenset(), optional=_BOUNDS),
     "expect_table_row_count_to_equal": Kind(judge=_exactly(_row_count), required=frozenset({"value"})),
     "expect_table_column_count_to_be_between": Kind(
         judge=_of_column(_column_count), required=frozenset(), optional=_BOUNDS
@@ -326,8 +334,6 @@ KINDS: dict[str, Kind] = {
     "expect_table_columns_to_match_set": Kind(
         judge=_columns_are_set, required=frozenset({"column_set"}), optional=frozenset({"exact_match"})
     ),
-    "expect_table_columns_to_match_ordered_list": Kind(
-        judge=_columns_are_list, required=frozenset({"column_list"})
-    ),
+    "expect_table_columns_to_match_ordered_list": Kind(judge=_columns_are_list, required=frozenset({"column_list"})),
 }
 """Type to its arguments and meaning."""

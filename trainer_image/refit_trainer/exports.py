@@ -69,7 +69,9 @@ def export(fitted: Pipeline, dataset: Dataset, combination: Combination) -> Expo
     """The ONNX file of a fitted pipeline."""
     for column in dataset.inputs:
         if column.name in _TAKEN or column.name.startswith(OWN):
-            raise RefusedError("NameTaken", f"column {column.name!r} has the name of one of the model's outputs; rename it")
+            raise RefusedError(
+                "NameTaken", f"column {column.name!r} has the name of one of the model's outputs; rename it"
+            )
     graph = Graph()
     matrix = features(graph, fitted, dataset)
     answers = estimate(graph, matrix, combination.algorithm, fitted.named_steps["model"], len(dataset.classes))
@@ -127,7 +129,9 @@ def prove(fitted: Pipeline, served: Served, dataset: Dataset, seed: int) -> Pari
         raise RefusedError("ModelUnusable", f"the model answers NaN or infinity for {odd} of {len(frame)} rows")
     kept = found[: len(dataset.held_out)]
     if (np.ptp(kept, axis=0) == 0).all():
-        raise RefusedError("ModelUnusable", f"the model answers the same, {number(kept[0, -1])}, for all {len(kept)} held-out rows")
+        raise RefusedError(
+            "ModelUnusable", f"the model answers the same, {number(kept[0, -1])}, for all {len(kept)} held-out rows"
+        )
     if dataset.classes:
         difference = float(np.abs(found - expected).max())
         top = np.sort(expected, axis=1)

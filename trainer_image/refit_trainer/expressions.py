@@ -100,7 +100,9 @@ def _tree(node: ast.expr, columns: frozenset[str], place: str, depth: int) -> Tr
                 raise RefusedError("ExpressionInvalid", f"{place}: {name} takes {FUNCTIONS[name]} value(s)")
             return Operation(name, tuple(_tree(argument, columns, place, depth + 1) for argument in arguments))
         case ast.Call(func=ast.Name(id=name)):
-            raise RefusedError("ExpressionInvalid", f"{place}: {name!r} is no function; there are {', '.join(FUNCTIONS)}")
+            raise RefusedError(
+                "ExpressionInvalid", f"{place}: {name!r} is no function; there are {', '.join(FUNCTIONS)}"
+            )
     raise RefusedError(
         "ExpressionInvalid",
         f"{place}: only + - * / ( ), numbers, column names and {', '.join(FUNCTIONS)} are known",

@@ -14,8 +14,10 @@ from refit.api.results import EXIT_REFUSED, TrainingOutcome, TrainingResult, enc
 from refit_trainer.answers import fitting, refused
 from refit_trainer.downloads import Downloads
 from refit_trainer.errors import RefusedError, UnreachableError
+from refit_trainer.mlflow_door import Mlflow, MlflowError
 from refit_trainer.orders import NoOrderError, Order, from_environment
 from refit_trainer.sources import Surroundings, fetch, surroundings
+from refit_trainer.tracking import earlier_answer, record
 from refit_trainer.trainings import train
 
 EXIT_FAILED = 1
@@ -27,7 +29,7 @@ def run_job(environment: Mapping[str, str], *, since: float, out: TextIO = sys.s
     report = reporter(out, since)
     try:
         result = _result(environment, surroundings(environment, Downloads()), report, since)
-    except (UnreachableError, NoOrderError) as error:
+    except (UnreachableError, MlflowError, NoOrderError) as error:
         print(f"refit_trainer: {error}", file=err)
         return EXIT_STARTED_WRONGLY if isinstance(error, NoOrderError) else EXIT_FAILED
     Path(environment.get(jobs.TERMINATION_LOG, jobs.TERMINATION_LOG_PATH)).write_text(encode(result))
@@ -68,19 +70,18 @@ def _result(
         uri = environment.get(jobs.TRACKING_URI)
         if not uri:
             raise NoOrderError(f"environment variable {jobs.TRACKING_URI} is not set")
-        from refit_trainer.tracking import Tracking  # noqa: PLC0415 - a second of import, after the order was read
-
-        tracking = Tracking(uri)
-        earlier = tracking.earlier_answer(order)
-        if earlier is not None:
-            report("found", key=order.key, run=earlier.run_id)
-            return earlier
-        start_time = int(time.time() * 1000)
-        fetched = fetch(order.spec.data.source, around)
-        data_sha256 = fetched.sha256
-        report("fetched", bytes=len(fetched.content), sha256=data_sha256)
-        trained = train(order, fetched, cpus=cpus(environment), clock=time.monotonic, report=report)
-        return tracking.record(trained, start_time=start_time, elapsed=elapsed)
+        with Mlflow(uri, environment) as mlflow:
+            started = _milliseconds()
+            earlier = earlier_answer(mlflow, order, started)
+            if earlier is not None:
+                report("found", key=order.key, run=earlier.run_id)
+                return earlier
+            fetched = fetch(order.spec.data.source, around)
+            data_sha256 = fetched.sha256
+            report("fetched", bytes=len(fetched.content), sha256=data_sha256)
+            trained = train(order, fetched, cpus=cpus(environment), clock=time.monotonic, report=report)
+            report("judged", metric=trained.metric.value, value=round(trained.value, 6))
+            return record(mlflow, trained, now=_milliseconds, started=started, elapsed=elapsed)
     except RefusedError as error:
         return fitting(
             refused(
@@ -93,3 +94,5 @@ def _result(
         )
 
 
+def _milliseconds() -> int:
+    return int(time.time() * 1000)

@@ -74,7 +74,9 @@ def run(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m refit_trainer", description="Trains what a ModelDeployment declares.")
+    parser = argparse.ArgumentParser(
+        prog="python -m refit_trainer", description="Trains what a ModelDeployment declares."
+    )
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("run", help="train without a cluster and without MLflow")
     command.add_argument("--spec", type=Path, required=True, help="YAML of a ModelDeployment")

@@ -17,7 +17,9 @@ from refit.api.dataspec import ColumnType
 from refit_trainer.trainings import Trained
 
 MODEL_FOLDER = "model"
-REQUIREMENTS = ("mlflow", "onnx", "onnxruntime", "numpy", "pandas")
+REQUIREMENTS = ("onnx", "onnxruntime", "numpy", "pandas")
+MLFLOW_VERSION = "3.17.2"
+"""The version whose format this is; newer ones read it too."""
 
 
 def model_files(trained: Trained) -> dict[str, bytes]:
@@ -57,14 +59,10 @@ def _description(trained: Trained) -> dict[str, object]:
                 "python_version": platform.python_version(),
             },
         },
-        "mlflow_version": _mlflow_version(),
+        "mlflow_version": MLFLOW_VERSION,
         "signature": {"inputs": json.dumps(inputs), "outputs": None, "params": None},
     }
 
 
 def _requirements() -> list[str]:
-    return [f"{name}=={_mlflow_version() if name == 'mlflow' else version(name)}" for name in REQUIREMENTS]
-
-
-def _mlflow_version() -> str:
-    return version("mlflow-skinny")
+    return [f"mlflow>={MLFLOW_VERSION}", *(f"{name}=={version(name)}" for name in REQUIREMENTS)]

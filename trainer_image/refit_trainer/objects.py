@@ -8,7 +8,14 @@ from typing import Any
 from refit_trainer.errors import RefusedError, UnreachableError
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
-_NOT_ALLOWED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AllAccessDisabled", "403"}
+_NOT_ALLOWED = {
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "AllAccessDisabled",
+    "403",
+}
 
 
 def get_object(bucket: str, key: str, secret: Mapping[str, str], size_limit: int) -> bytes:
@@ -23,7 +30,9 @@ def get_object(bucket: str, key: str, secret: Mapping[str, str], size_limit: int
     try:
         answer = _client(secret).get_object(Bucket=bucket, Key=key)
         if answer["ContentLength"] > size_limit:
-            raise RefusedError("SourceTooLarge", f"{address} has {answer['ContentLength']} bytes, the limit is {size_limit}")
+            raise RefusedError(
+                "SourceTooLarge", f"{address} has {answer['ContentLength']} bytes, the limit is {size_limit}"
+            )
         return bytes(answer["Body"].read())
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))

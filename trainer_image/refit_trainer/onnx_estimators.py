@@ -82,7 +82,9 @@ def _linked(graph: Graph, raw: str, classes: int, kind: type) -> str:
     if classes > 2:  # noqa: PLR2004 - two classes share one score
         return graph.add("Softmax", raw, axis=1)
     positive = graph.add("Sigmoid", raw)
-    return graph.add("Concat", graph.add("Sub", graph.constant(np.ones((1, 1), dtype=kind)), positive), positive, axis=1)
+    return graph.add(
+        "Concat", graph.add("Sub", graph.constant(np.ones((1, 1), dtype=kind)), positive), positive, axis=1
+    )
 
 
 def _forest(graph: Graph, matrix: str, model: Any, classes: int) -> str:

@@ -123,9 +123,7 @@ def _metric_of_task(spec: ModelDeploymentSpec) -> str | None:
 
 
 def _algorithm_of_task(spec: ModelDeploymentSpec) -> str | None:
-    wrong = (
-        Algorithm.LINEAR_REGRESSION if spec.task is Task.CLASSIFICATION else Algorithm.LOGISTIC_REGRESSION
-    )
+    wrong = Algorithm.LINEAR_REGRESSION if spec.task is Task.CLASSIFICATION else Algorithm.LOGISTIC_REGRESSION
     for place, candidate in enumerate(spec.training.candidates):
         if candidate.algorithm is wrong:
             return f"spec.training.candidates[{place}].algorithm: {wrong} is not for {spec.task}"

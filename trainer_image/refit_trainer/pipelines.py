@@ -50,9 +50,7 @@ class Derive(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return frame.assign(**{name: evaluate(tree, columns) for name, tree in self.trees.items()})
 
 
-def pipeline(
-    combination: Combination, dataset: Dataset, missing: MissingStrategy, *, jobs: int, seed: int
-) -> Pipeline:
+def pipeline(combination: Combination, dataset: Dataset, missing: MissingStrategy, *, jobs: int, seed: int) -> Pipeline:
     """The unfitted pipeline of a combination."""
     scaled = ALGORITHMS[combination.algorithm].scaled
     number_steps: list[tuple[str, Any]] = [("fill", SimpleImputer(strategy=FILLS[missing], keep_empty_features=True))]
@@ -80,7 +78,9 @@ def fitted(unfitted: Pipeline, rows: Rows, dataset: Dataset, combination: Combin
     """The pipeline after seeing the rows, less their outliers; raises RefusedError for a value it can not work with."""
     learned_from = without_outliers(rows, dataset.numbers, dataset.outliers)
     if dataset.classes and len(np.unique(learned_from.answers)) < len(dataset.classes):
-        raise RefusedError("TargetInvalid", "dropping outliers leaves a class without rows; set cleaning.outliers.method: None")
+        raise RefusedError(
+            "TargetInvalid", "dropping outliers leaves a class without rows; set cleaning.outliers.method: None"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -95,7 +95,9 @@ def _calibration(axes: Axes, picture: Picture) -> None:
         marker="o",
         color=BLUE,
     )
-    axes.set(title="Calibration", xlabel="predicted probability", ylabel="share that came true", xlim=(0, 1), ylim=(0, 1))
+    axes.set(
+        title="Calibration", xlabel="predicted probability", ylabel="share that came true", xlim=(0, 1), ylim=(0, 1)
+    )
 
 
 def _feature_importance(axes: Axes, picture: Picture) -> None:

@@ -44,9 +44,7 @@ def profile(dataset: Dataset, answers: NDArray[np.float64]) -> dict[str, Any]:
         | (
             {
                 **_answers(answers.argmax(axis=1), dataset.classes),
-                "probabilities": {
-                    label: _number(answers[:, place]) for place, label in enumerate(dataset.classes)
-                },
+                "probabilities": {label: _number(answers[:, place]) for place, label in enumerate(dataset.classes)},
             }
             if dataset.classes
             else _answers(answers[:, 0], ())

@@ -94,7 +94,9 @@ def _file(directory: Path, inside: str, uri: str, size_limit: int) -> bytes:
     if not path.is_relative_to(root):
         raise RefusedError("SourceNotFound", f"{uri} leads out of the mounted folder")
     if not path.is_file():
-        there = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith(".")) if root.is_dir() else []
+        there = (
+            sorted(entry.name for entry in root.iterdir() if not entry.name.startswith(".")) if root.is_dir() else []
+        )
         listed = ", ".join(there[:10]) or "nothing"
         raise RefusedError("SourceNotFound", f"{uri}: no such file; found {listed}")
     if path.stat().st_size > size_limit:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
-import pyarrow.parquet as parquet
+from pyarrow import parquet
 
 from refit.api.dataspec import DataFormat
 from refit_trainer.errors import RefusedError
@@ -126,7 +126,9 @@ def _parquet(content: bytes) -> pa.Table:
 def _headers(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise RefusedError("DuplicateColumns", f"column {twice[0][:64]!r} is there {names.count(twice[0])} times; rename one")
+        raise RefusedError(
+            "DuplicateColumns", f"column {twice[0][:64]!r} is there {names.count(twice[0])} times; rename one"
+        )
     for place, name in enumerate(names, start=1):
         if not name.strip():
             raise RefusedError("DataUnreadable", f"column {place} has no name in the header")

@@ -32,25 +32,25 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 class Answers:
     """What is to be learned, one per row that has it: indices into `classes`, or numbers."""
 
-    values: NDArray[Any]
+    learned: NDArray[Any]
     classes: tuple[str, ...]
 
 
 def answers(column: ReadColumn, target: Target, task: Task) -> Answers:
     """The answers of the rows that have one; the column must have passed `target_problem`."""
-    kept = column.values[~column.missing()]
+    kept = column.cells[~column.missing()]
     if task is Task.REGRESSION:
-        return Answers(values=kept.astype(np.float64), classes=())
+        return Answers(learned=kept.astype(np.float64), classes=())
     if target.positive_when is not None:
-        return Answers(values=_positive(kept, target.positive_when).astype(np.int64), classes=(NEGATIVE, POSITIVE))
+        return Answers(learned=_positive(kept, target.positive_when).astype(np.int64), classes=(NEGATIVE, POSITIVE))
     distinct, indices = np.unique(kept, return_inverse=True)
-    return Answers(values=indices.astype(np.int64), classes=tuple(_named(value) for value in distinct))
+    return Answers(learned=indices.astype(np.int64), classes=tuple(_named(value) for value in distinct))
 
 
 def target_problem(column: ReadColumn, target: Target, task: Task, *, folds: int) -> str | None:
     """What makes the column unfit as a target, and what to do; None if it is fit."""
     name = column.name
-    kept = column.values[~column.missing()]
+    kept = column.cells[~column.missing()]
     if not kept.size:
         return f"the target {name!r} has no value in any row"
     if task is Task.REGRESSION and column.type is not ColumnType.NUMBER:
@@ -62,9 +62,11 @@ def target_problem(column: ReadColumn, target: Target, task: Task, *, folds: int
     if task is Task.REGRESSION:
         return f"the target {name!r} is the same number in every row" if np.ptp(kept.astype(np.float64)) == 0 else None
     found = answers(column, target, task)
-    counts = np.bincount(found.values, minlength=len(found.classes))
+    counts = np.bincount(found.learned, minlength=len(found.classes))
     if len(found.classes) > CLASS_LIMIT:
-        return f"the target {name!r} has {len(found.classes)} classes, the limit is {CLASS_LIMIT}; is this a Regression?"
+        return (
+            f"the target {name!r} has {len(found.classes)} classes, the limit is {CLASS_LIMIT}; is this a Regression?"
+        )
     if (counts > 0).sum() == 1:
         when = f" with positiveWhen {target.positive_when!r}" if target.positive_when else ""
         return f"the target {name!r} is of the same class in every row{when}"
