@@ -44,9 +44,9 @@ class Answer:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that a refusal names, each once."""
+        """The fields that a refusal names, each once. "<nil>" names none: it says that rules were left unchecked."""
         causes = (self.body.get("details") or {}).get("causes") or []
-        return tuple(sorted({str(cause.get("field", "")) for cause in causes}))
+        return tuple(sorted({str(cause.get("field", "")) for cause in causes} - {"", "<nil>"}))
 
     def accepted(self) -> dict[str, Any]:
         """The object; raises HarnessError with the server's message where it is a refusal."""
