@@ -136,6 +136,7 @@ CHECKSUM = (
     "annotations:",
     '  refit.dev/settings: {{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}',
 )
+KEPT = ("annotations:", "  helm.sh/resource-policy: keep")
 PULL_SECRETS = ("imagePullSecrets", "imagePullSecrets", "{{- toYaml . | nindent 8 }}")
 POD: tuple[Step, ...] = ("spec", "template", "spec")
 
@@ -171,6 +172,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Block(at=(0, *POD, "containers", 0, "resources"), values="operator.resources"),
     ),
     "mlflow.yaml": (
+        Added(at=(0, "metadata"), lines=KEPT),  # the models are on it
         optional((0, "spec"), "storageClassName", "mlflow.storage.className", "{{ . }}"),
         Leaf(at=(0, "spec", "resources", "requests", "storage"), expression=".Values.mlflow.storage.size"),
         optional((1, *POD), *PULL_SECRETS),
@@ -195,8 +197,8 @@ def render() -> dict[str, str]:
         found[name] = _headed(f"manifests/{name}", _switched(text, SWITCHES.get(name)))
     for path in sorted(CRDS.glob("*.yaml")):
         text = path.read_text(encoding="utf-8").split("\n", 1)[1]  # without its own "Generated from"
-        keep = Added(at=(0, "metadata"), lines=("annotations:", "  helm.sh/resource-policy: keep"))
-        found[f"crd-{path.name}"] = _headed(f"crds/{path.name}", _switched(template(text, (keep,)), "crds.install"))
+        kept = template(text, (Added(at=(0, "metadata"), lines=KEPT),))
+        found[f"crd-{path.name}"] = _headed(f"crds/{path.name}", _switched(kept, "crds.install"))
     return found
 
 

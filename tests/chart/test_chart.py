@@ -28,6 +28,7 @@ IMAGES = {
 NAMED = {"images": IMAGES}
 Manifest = dict[str, Any]
 ABSENT = None
+KEEP = {"helm.sh/resource-policy": "keep"}
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +88,12 @@ def test_with_its_defaults_the_chart_is_the_manifests(helm: Path, tmp_path: Path
     rendered = parsed(template(helm, tmp_path, NAMED))
     # The two annotations by which the chart differs, on purpose.
     del rendered["Deployment/refit-operator"]["spec"]["template"]["metadata"]["annotations"]
-    for name, each in rendered.items():
-        if name.startswith("CustomResourceDefinition/"):
-            assert each["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    kept = [name for name, each in rendered.items() if each["metadata"].pop("annotations", None) == KEEP]
+    assert sorted(kept) == [
+        "CustomResourceDefinition/modeldeployments.refit.dev",
+        "CustomResourceDefinition/remediationrequests.refit.dev",
+        "PersistentVolumeClaim/mlflow",
+    ]
     assert rendered == plain()
 
 
