@@ -70,7 +70,7 @@ V2 = st.fixed_dictionaries(
 )
 
 FUZZ = settings(
-    max_examples=int(os.environ.get("REFIT_FUZZ_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("REFIT_FUZZ_EXAMPLES", "80")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
