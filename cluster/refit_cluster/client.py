@@ -114,7 +114,8 @@ class Client:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         target = f"{path}?{urlencode(query)}" if query else path
-        sent = None if body is None else json.dumps(body).encode()
+        # Not in ASCII: an apply is read as YAML, whose escapes know no surrogate pairs.
+        sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {**self._headers, "Accept": accept, **({"Content-Type": content} if sent is not None else {})}
         try:
             answer = self._exchange(method, target, sent, headers)
