@@ -17,6 +17,7 @@ MINIMUM_ROWS = 20
 CATEGORY_LIMIT = 1024
 """Distinct texts of one column that a signature can list; a column with more is rather an identifier."""
 INFERRED_CATEGORY_LIMIT = 256
+TEXT_LIMIT = 256
 FORMULA_STARTS = ("=", "@")
 
 
@@ -163,6 +164,13 @@ def _categories(reading: Reading, _spec: ModelDeploymentSpec) -> Finding:
                 problems.append(
                     f"{column.name!r} has {len(strangers)} values that are not in its categories, in {rows_told(where)}"
                 )
+        long = {text for text in distinct if len(text) > TEXT_LIMIT}
+        if long and column.name != reading.target:
+            where = np.flatnonzero([value in long for value in column.cells])
+            problems.append(
+                f"{column.name!r} has texts of more than {TEXT_LIMIT} characters in {rows_told(where)}; "
+                "that is no category: add it to data.ignore"
+            )
         limit = INFERRED_CATEGORY_LIMIT if column.declared is None else CATEGORY_LIMIT
         if len(distinct) > limit and column.name != reading.target:
             problems.append(

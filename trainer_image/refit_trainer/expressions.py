@@ -49,7 +49,10 @@ def parse(text: str, columns: frozenset[str], place: str = "expression") -> Tree
         parsed = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise RefusedError("ExpressionInvalid", f"{place} {text!r} can not be read") from error
-    return _tree(parsed.body, columns, f"{place} {text!r}", 0)
+    tree = _tree(parsed.body, columns, f"{place} {text!r}", 0)
+    if not references(tree):
+        raise RefusedError("ExpressionInvalid", f"{place} {text!r} names no column")
+    return tree
 
 
 def evaluate(tree: Tree, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -99,7 +102,7 @@ def _tree(node: ast.expr, columns: frozenset[str], place: str, depth: int) -> Tr
             if len(arguments) != FUNCTIONS[name]:
                 raise RefusedError("ExpressionInvalid", f"{place}: {name} takes {FUNCTIONS[name]} value(s)")
             return Operation(name, tuple(_tree(argument, columns, place, depth + 1) for argument in arguments))
-        case ast.Call(func=ast.Name(id=name)):
+        case ast.Call(func=ast.Name(id=name)) if name not in FUNCTIONS:
             raise RefusedError(
                 "ExpressionInvalid", f"{place}: {name!r} is no function; there are {', '.join(FUNCTIONS)}"
             )

@@ -5,10 +5,12 @@ No message holds a value of the data; places are told as row numbers, of which 1
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from pyarrow import parquet
@@ -46,18 +48,12 @@ def _csv(content: bytes) -> pa.Table:
             raise RefusedError("DataUnreadable", f"expected CSV in UTF-8, found {name}")
     content = content.removeprefix(_BYTE_ORDER_MARK)
     _text(content)
-    end = content.find(b"\n")
-    header = content if end < 0 else content[:end]
-    if len(header) > LINE_LIMIT:
-        raise RefusedError("DataUnreadable", f"line 1 has more than {LINE_LIMIT} bytes")
+    if not content.endswith(b"\n"):
+        content += b"\n"
+    _lines(content)
+    header = content[: content.find(b"\n")]
     _separator(header)
-    names: list[str] = []
-    try:
-        # Two passes over the header: Arrow would take duplicate names silently, and types go by name.
-        reader = arrow_csv.open_csv(io.BytesIO(header + b"\n"), parse_options=_PARSING)
-        names = reader.schema.names
-    except pa.ArrowInvalid:
-        names = [name.strip().strip('"') for name in header.decode().strip().split(",")]
+    names = _names(content)
     if len(names) > COLUMN_LIMIT:
         raise RefusedError("DataUnreadable", f"the header has {len(names)} columns, the limit is {COLUMN_LIMIT}")
     try:
@@ -74,6 +70,15 @@ def _csv(content: bytes) -> pa.Table:
 
 
 _PARSING = arrow_csv.ParseOptions(newlines_in_values=True)
+
+
+def _names(content: bytes) -> list[str]:
+    """The names of the header, which may go over several lines; Arrow types columns by name."""
+    beginning = content[:LINE_LIMIT].decode(errors="ignore")
+    try:
+        return next(csv.reader(io.StringIO(beginning, newline="")), [])
+    except csv.Error as error:
+        raise RefusedError("DataUnreadable", "the header is no line of CSV") from error
 
 
 def _told(message: str) -> str:
@@ -101,6 +106,16 @@ def _text(content: bytes) -> None:
             f"line {_line(content, error.start)} is not UTF-8 (byte 0x{content[error.start]:02x}); "
             "convert it, for example with iconv -f latin1 -t utf-8",
         ) from error
+
+
+def _lines(content: bytes) -> None:
+    if len(content) <= LINE_LIMIT:
+        return
+    ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1)
+    longest = int(lengths.argmax())
+    if lengths[longest] > LINE_LIMIT:
+        raise RefusedError("DataUnreadable", f"line {longest + 1} has more than {LINE_LIMIT} bytes")
 
 
 def _separator(header: bytes) -> None:
