@@ -50,11 +50,16 @@ async def run(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         api = await stack.enter_async_context(await connect(settings.kubeconfig, settings.context))
         session = await stack.enter_async_context(aiohttp.ClientSession())
+        # A connection that is kept outlives the route it was made by: one made before a new Service's address
+        # was known to the node went elsewhere, and gave that place's answers for as long as it was asked.
+        afresh = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, use_dns_cache=False))
+        )
         runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
         stack.push_async_callback(runner.cleanup)
         reconciler = Reconciler(
             cluster=LiveCluster(api, metrics.count_request),
-            endpoint=Endpoint(session),
+            endpoint=Endpoint(afresh),
             registry=Registry(session, settings.tracking_uri),
             config=settings.config(),
             metrics=metrics,
