@@ -10,7 +10,7 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 run() { printf '$ %s\n' "$*"; "$@"; }
 
 say "1. A namespace, and a ModelDeployment: what the model is, not how to make it"
-run kubectl create namespace "$namespace" --dry-run=client -o yaml | kubectl apply -f -
+kubectl get namespace "$namespace" >/dev/null 2>&1 || run kubectl create namespace "$namespace"
 run cat heart.yaml
 run kubectl apply -n "$namespace" -f heart.yaml
 
