@@ -17,6 +17,8 @@ _NOT_ALLOWED = {
     "403",
 }
 
+_REFUSALS = set(range(400, 500)) - {408, 429}
+
 
 def get_object(bucket: str, key: str, secret: Mapping[str, str], size_limit: int) -> bytes:
     """The object's bytes; AWS_* and AWS_ENDPOINT_URL are read from `secret`."""
@@ -44,6 +46,9 @@ def get_object(bucket: str, key: str, secret: Mapping[str, str], size_limit: int
                 f"{address}: {code}; data.source.secretRef must name a Secret with AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY that may read it",
             ) from error
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if status in _REFUSALS:
+            raise RefusedError("SourceRefused", f"{address}: {code or status}") from error
         raise UnreachableError(f"{address}: {code or error}") from error
     except NoCredentialsError as error:
         raise RefusedError(
