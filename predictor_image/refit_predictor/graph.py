@@ -19,6 +19,7 @@ from refit.api.signature import LABEL_OUTPUT, PREDICTION_OUTPUT, PROBABILITIES_O
 from refit_predictor.artifact import Unfit
 from refit_predictor.intake import Rows
 from refit_predictor.refusals import unfit
+from refit_predictor.tensors import Runner
 
 # Since 1.29 ONNX Runtime tells Microsoft about the models it loads, unless this is set before it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -57,27 +58,27 @@ class Graph:
         self.classes = self.signature.classes
         self.labels = labels(self.signature)
         self._outputs = list(OUTPUTS[self.signature.task])
-        self._run = self._session.run
+        self._runner = Runner(self._session, self.signature, self._outputs)
         self._warm_up()
 
     def answer(self, rows: Rows) -> Answers:
         """One answer per row; refuses rows for which the model has no finite one."""
         if self.classes:
-            found, probabilities = self._run(self._outputs, rows.feeds)
+            found, probabilities = self._runner.run(rows)
             _all_finite(probabilities)
             positions = found.tolist()
             return Answers(probabilities, [self.labels[at] for at in positions], positions, self.classes)
-        predictions = self._run(self._outputs, rows.feeds)[0].reshape(-1)
+        predictions = self._runner.run(rows)[0].reshape(-1)
         _all_finite(predictions)
         return Answers(predictions)
 
     def _warm_up(self) -> None:
         """Runs the graph on rows of nothing missing, so that the first request finds it warm, and sees what it answers."""
-        for count in (1, 2):
-            feeds = {column.name: _sample(column.type, column.categories, count) for column in self.signature.inputs}
+        for count in (2, 1):
+            rows = _sample(self.signature, count)
             try:
                 for _ in range(WARM_UP_RUNS):
-                    found = self._run(self._outputs, feeds)
+                    found = self._runner.run(rows)
             except Exception as error:
                 raise Unfit(jobs.SIGNATURE_MISMATCH, f"the graph cannot run: {_first_line(error)}") from error
             shapes = [(count,), (count, len(self.classes))] if self.classes else [(count, 1)]
@@ -86,6 +87,9 @@ class Graph:
                 raise Unfit(jobs.SIGNATURE_MISMATCH, f"{count} rows are answered by shapes {got}, not {shapes}")
             if self.classes and not 0 <= found[0].min() <= found[0].max() < len(self.classes):
                 raise Unfit(jobs.SIGNATURE_MISMATCH, f"labels are no positions among the {len(self.classes)} classes")
+        self._runner.bind(found)
+        for _ in range(WARM_UP_RUNS):
+            self._runner.run(rows)
 
 
 def labels(signature: Signature) -> list[str | int]:
@@ -154,10 +158,13 @@ def _differences(kind: str, found: dict[str, Any], wanted: dict[str, str]) -> li
     ]
 
 
-def _sample(kind: ColumnType, categories: tuple[str, ...], count: int) -> NDArray[Any]:
-    if kind is ColumnType.NUMBER:
-        return np.zeros((count, 1), dtype=np.float32)
-    return np.full((count, 1), categories[0] if categories else "", dtype=object)
+def _sample(signature: Signature, count: int) -> Rows:
+    """Rows of nothing missing: noughts, and each first category."""
+    numbers = sum(column.type is ColumnType.NUMBER for column in signature.inputs)
+    words = [
+        (column.categories or ("",))[:1] * count for column in signature.inputs if column.type is ColumnType.CATEGORY
+    ]
+    return Rows(count, [0.0] * numbers * count, list(words), {}, {})
 
 
 def _all_finite(values: NDArray[np.float32]) -> None:

@@ -1,18 +1,15 @@
-"""Values of a request become the tensors of the graph, or a refusal that names each field.
+"""Values of a request become values that the graph can have, or a refusal that names each field.
 
 Whatever the protocol, a request is first brought into one form: a list of values per input, in the
-order of the signature. Plain finite numbers and plain words are converted at once; a list with anything
+order of the signature. Plain finite numbers and plain words are taken as they are; a list with anything
 else in it goes value by value through `_number` or `_category`, which alone decide what a value means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from refit.api.dataspec import ColumnType
 from refit.api.signature import InputColumn, Signature
@@ -23,21 +20,26 @@ ABSENT: Any = object()
 NAN = float("nan")
 NUMBER_TYPES = frozenset({int, float})
 WORD_TYPES = frozenset({str})
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = 3.4028234663852886e38
+"""The largest 32-bit number."""
 
 Values = Sequence[Any]
 Where = Callable[[int, int], str]
 """From row and input to the path of that value in the request's body."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows ready for the graph; `missing` and `unknown` count values by the position of their input."""
+    """Values that fit the model, input by input: those of all number inputs in one list, words in a list per input.
+
+    `missing` and `unknown` count values by the position of their input.
+    """
 
     count: int
-    feeds: dict[str, NDArray[Any]] = field(default_factory=dict)
-    missing: dict[int, int] = field(default_factory=dict)
-    unknown: dict[int, int] = field(default_factory=dict)
+    numbers: list[float]
+    words: list[Values]
+    missing: dict[int, int]
+    unknown: dict[int, int]
 
 
 class Wrong(Exception):  # noqa: N818
@@ -52,7 +54,6 @@ class Intake:
         self.names = tuple(column.name for column in signature.inputs)
         self.known = frozenset(self.names)
         self._numbers = [at for at, column in enumerate(self.inputs) if column.type is ColumnType.NUMBER]
-        self._number_names = [self.names[at] for at in self._numbers]
         self._words = [at for at, column in enumerate(self.inputs) if column.type is ColumnType.CATEGORY]
         self._categories = [frozenset(column.categories) for column in self.inputs]
 
@@ -72,17 +73,12 @@ class Intake:
         return [[ABSENT] * count if values is None else values for values in columns]
 
     def read(self, columns: Sequence[Values], count: int, where: Where) -> Rows:
-        """Tensors of `count` rows; raises Refused with the problems found."""
-        rows = Rows(count)
+        """The values of `count` rows; raises Refused with the problems found."""
         problems: list[Problem] = []
-        if self._numbers:
-            numbers = [value for at in self._numbers for value in columns[at]]
-            if not (
-                NUMBER_TYPES.issuperset(map(type, numbers)) and -LARGEST <= min(numbers) <= max(numbers) <= LARGEST
-            ):
-                numbers = self._read_numbers(columns, rows, where, problems)
-            matrix = np.array(numbers, dtype=np.float32).reshape(-1, count, 1)
-            rows.feeds.update(zip(self._number_names, matrix, strict=True))
+        numbers = [value for at in self._numbers for value in columns[at]]
+        rows = Rows(count, numbers, [], {}, {})
+        if not _plain(numbers):
+            numbers[:] = self._read_numbers(columns, rows, where, problems)
         for at in self._words:
             words = columns[at]
             if not WORD_TYPES.issuperset(map(type, words)) or "" in words:
@@ -91,9 +87,7 @@ class Intake:
                 unknown = sum(word not in categories for word in words) - rows.missing.get(at, 0)
                 if unknown:
                     rows.unknown[at] = unknown
-            tensor = np.empty((count, 1), dtype=object)
-            tensor[:, 0] = words
-            rows.feeds[self.names[at]] = tensor
+            rows.words.append(words)
         if problems:
             raise Refused(422, *problems[:MOST_PROBLEMS])
         return rows
@@ -127,6 +121,13 @@ class Intake:
         if missing := words.count(""):
             rows.missing[at] = missing
         return words
+
+
+def _plain(numbers: list[Any]) -> bool:
+    """Whether the graph can have these values as they are: numbers within its range."""
+    return not numbers or (
+        NUMBER_TYPES.issuperset(map(type, numbers)) and -LARGEST <= min(numbers) <= max(numbers) <= LARGEST
+    )
 
 
 def _number(column: InputColumn, value: object) -> float:

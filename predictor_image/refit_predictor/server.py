@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging.config
 from typing import Any
 
@@ -48,6 +49,8 @@ def serve(desk: Desk) -> None:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
     server = kserve.ModelServer(enable_grpc=False, workers=1, grace_period=GRACE_SECONDS, enable_latency_logging=False)
+    gc.collect()
+    gc.freeze()  # what is there now stays: collections need not look at it again
     server.start([OnnxModel(desk)])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,29 @@ def test_the_graph_answers_as_the_pipeline_it_was_made_from(signature: Signature
     if signature.classes:
         assert answers.positions == made.pipeline.predict(frame).tolist()
         assert answers.labels == [labels(signature)[at] for at in answers.positions or ()]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        pytest.param(HEART, id="a model with words"),
+        pytest.param(DIGITS, id="a classifier of numbers"),
+        pytest.param(HOUSES, id="a regression of numbers"),
+    ],
+)
+def test_a_row_asked_alone_from_any_thread_is_answered_as_among_others(signature: Signature) -> None:
+    made, intake = make(signature), Intake(signature)
+    graph = Graph(made.content)
+    frame = made.frame.head(100).astype({c.name: object for c in signature.inputs})
+    frame.iloc[::7, -1] = None
+    rows = frame.to_numpy().tolist()
+
+    def alone(row: list[Any]) -> Any:
+        return graph.answer(intake.read([[value] for value in row], 1, lambda *_: "")).values[0]
+
+    together = graph.answer(intake.read(list(zip(*rows, strict=True)), len(rows), lambda *_: "")).values
+    with ThreadPoolExecutor(4) as threads:
+        np.testing.assert_allclose(list(threads.map(alone, rows)), together, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +109,7 @@ def written(**changes: Any) -> str:
         ),
         pytest.param(
             written(classes=["a", "b", "c"]),
-            "1 rows are answered by shapes [(1,), (1, 2)], not [(1,), (1, 3)]",
+            "2 rows are answered by shapes [(2,), (2, 2)], not [(2,), (2, 3)]",
             id="another number of classes",
         ),
     ],

@@ -293,7 +293,7 @@ def test_a_body_that_is_no_json_is_refused(heart: Desk, body: str) -> None:
 
 def test_a_row_without_a_finite_answer_is_refused(houses: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.array([[1.0], [np.inf]], dtype=np.float32)
-    monkeypatch.setattr(houses._graph, "_run", lambda *_: [rows])
+    monkeypatch.setattr(houses._graph._runner, "run", lambda *_: [rows])
     assert ask(houses.v1, {"instances": [[1, 2], [3, 4]]}) == refused(
         422, "row 1", "the model has no finite answer for these values"
     )
@@ -305,7 +305,7 @@ def test_a_mistake_of_ours_is_logged_without_data_and_answered_without_a_traceba
     def broken(*_: Any) -> Any:
         raise KeyError("41, f, 200.5")
 
-    monkeypatch.setattr(houses._graph, "_run", broken)
+    monkeypatch.setattr(houses._graph._runner, "run", broken)
     assert ask(houses.v1, {"instances": [[1, 2]]}) == refused(500, "", "the predictor failed; its log says where")
     assert "inference an-id failed with KeyError at broken:" in caplog.text
     assert "200.5" not in caplog.text
