@@ -6,10 +6,11 @@ and hashed. Every string has a length limit, or CEL rules would exceed the API s
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -59,6 +60,27 @@ Share = Annotated[str, Field(max_length=12, pattern=r"^(0(\.[0-9]{1,8})?|1(\.0{1
 """A number from 0 to 1 as a string."""
 
 
+def canonical_cpu(value: Any) -> Any:
+    """Processors as Kubernetes writes them: 0.5 as 500m, 1000m as 1. What it does not understand it leaves alone."""
+    found = re.fullmatch(r"(0|[1-9][0-9]{0,5})(?:\.([0-9]{1,3}))?(m?)", str(value))
+    if found is None or (found[2] and found[3]):
+        return value
+    milli = int(found[1]) if found[3] else int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0"))
+    return f"{milli}m" if milli % 1000 else str(milli // 1000)
+
+
+def canonical_memory(value: Any) -> Any:
+    """Bytes as Kubernetes writes them, in the largest unit that needs no fraction: 1024Mi as 1Gi, 1000M as 1G."""
+    found = re.fullmatch(r"([1-9][0-9]{0,15})(|k|M|G|T|Ki|Mi|Gi|Ti)", str(value))
+    if found is None:
+        return value
+    number, unit = int(found[1]), found[2]
+    base, units = (1024, ("Ki", "Mi", "Gi", "Ti")) if unit.endswith("i") else (1000, ("", "k", "M", "G", "T"))
+    while number % base == 0 and unit != units[-1]:
+        number, unit = number // base, units[units.index(unit) + 1]
+    return f"{number}{unit}"
+
+
 def _quantity(pattern: str, least: str, most: str, hint: str = "") -> WithJsonSchema:
     """A quantity within bounds. The pattern does not see a number written without quotes, the rule does."""
     within = (
@@ -69,9 +91,16 @@ def _quantity(pattern: str, least: str, most: str, hint: str = "") -> WithJsonSc
     return WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": pattern, "maxLength": 16, **rules(bounds)})
 
 
-Cpu = Annotated[int | str, _quantity(r"^([1-9][0-9]{0,5}m|[0-9]{1,3}(\.[0-9]{1,3})?)$", "1m", "512")]
+# Kubernetes rewrites quantities in its own objects; ours are in that form from the start, or what was applied would
+# never equal what is read back.
+Cpu = Annotated[
+    str,
+    BeforeValidator(canonical_cpu),
+    _quantity(r"^([1-9][0-9]{0,5}m|(0|[1-9][0-9]{0,2})(\.[0-9]{1,3})?)$", "1m", "512"),
+]
 Memory = Annotated[
-    int | str,
+    str,
+    BeforeValidator(canonical_memory),
     _quantity(r"^[1-9][0-9]{0,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$", "16Mi", "16Ti", "; a number without a unit counts bytes"),
 ]
 

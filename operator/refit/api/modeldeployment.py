@@ -235,6 +235,12 @@ class Serving(ApiModel):
                 "minReplicas must not be greater than maxReplicas",
                 field_path=".minReplicas",
             ),
+            rule(
+                "self.minReplicas >= self.maxReplicas || "
+                "has(self.resources.requests.cpu) || has(self.resources.limits.cpu)",
+                "scaling by use of the processor needs a request or a limit of cpu",
+                field_path=".resources",
+            ),
         ),
     )
 
