@@ -7,6 +7,8 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from refit_cluster import golang, projectimages, status
@@ -33,46 +35,73 @@ def parser() -> argparse.ArgumentParser:
     )
     deployment = commands.add_parser("deploy", help="install the chart with the images as pushed")
     deployment.add_argument("more", nargs="*", help="arguments for helm, after --")
-    commands.add_parser("apiserver", help="etcd and an API server in the foreground, until interrupted")
+    apiserver = commands.add_parser("apiserver", help="etcd and an API server in the foreground, until interrupted")
+    apiserver.add_argument("--kserve", action="store_true", help="with KServe's CRDs and its controller beside them")
     return whole
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command is called with."""
+
+    chosen: argparse.Namespace
+    places: Places
+    checkout: Path
 
 
 def main() -> int:
     chosen = parser().parse_args()
-    checkout = Path(__file__).resolve().parents[2]
-    places = Places.from_env(os.environ)
+    call = Call(chosen, Places.from_env(os.environ), Path(__file__).resolve().parents[2])
     try:
-        match chosen.command:
-            case "up":
-                with exclusive(places.lock, out=sys.stderr):
-                    up(os.environ, places, sys.stdout)
-                    sys.stdout.write(status.text(places))
-            case "down":
-                with exclusive(places.lock, out=sys.stderr):
-                    down(places, sys.stdout)
-            case "status":
-                sys.stdout.write(status.text(places))
-            case "kubeconfig":
-                sys.stdout.write(f"{status.kubeconfig(places)}\n")
-            case "path":
-                found = (tool(golang.KUBERNETES, "kubectl", places), tool(golang.HELM, "helm", places))
-                sys.stdout.write(":".join(str(Path(program).parent) for program in found) + "\n")
-            case "images":
-                with exclusive(places.lock, out=sys.stderr):
-                    for name, reference in projectimages.publish(chosen.names, checkout, places, sys.stdout).items():
-                        sys.stdout.write(f"{name}: {reference}\n")
-            case "deploy":
-                sys.stdout.write(deploy(checkout, places, chosen.more))
-            case "apiserver":
-                with ControlPlane(places) as plane, contextlib.suppress(KeyboardInterrupt):
-                    sys.stdout.write(f"export KUBECONFIG={plane.kubeconfig}\n# audit log: {plane.audit_log}\n")
-                    sys.stdout.flush()
-                    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-                    signal.pause()
+        COMMANDS[chosen.command](call)
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
+
+
+def _up(call: Call) -> None:
+    with exclusive(call.places.lock, out=sys.stderr):
+        up(os.environ, call.places, sys.stdout)
+        sys.stdout.write(status.text(call.places))
+
+
+def _down(call: Call) -> None:
+    with exclusive(call.places.lock, out=sys.stderr):
+        down(call.places, sys.stdout)
+
+
+def _path(call: Call) -> None:
+    found = (tool(golang.KUBERNETES, "kubectl", call.places), tool(golang.HELM, "helm", call.places))
+    sys.stdout.write(":".join(str(Path(program).parent) for program in found) + "\n")
+
+
+def _images(call: Call) -> None:
+    with exclusive(call.places.lock, out=sys.stderr):
+        published = projectimages.publish(call.chosen.names, call.checkout, call.places, sys.stdout)
+    sys.stdout.writelines(f"{name}: {reference}\n" for name, reference in published.items())
+
+
+def _apiserver(call: Call) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with ControlPlane(call.places) as plane, contextlib.suppress(KeyboardInterrupt):
+        if call.chosen.kserve:
+            plane.start_kserve()
+        sys.stdout.write(f"export KUBECONFIG={plane.kubeconfig}\n# audit log: {plane.audit_log}\n")
+        sys.stdout.flush()
+        signal.pause()
+
+
+COMMANDS: dict[str, Callable[[Call], object]] = {
+    "up": _up,
+    "down": _down,
+    "status": lambda call: sys.stdout.write(status.text(call.places)),
+    "kubeconfig": lambda call: sys.stdout.write(f"{status.kubeconfig(call.places)}\n"),
+    "path": _path,
+    "images": _images,
+    "deploy": lambda call: sys.stdout.write(deploy(call.checkout, call.places, call.chosen.more)),
+    "apiserver": _apiserver,
+}
 
 
 if __name__ == "__main__":

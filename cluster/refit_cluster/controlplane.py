@@ -1,7 +1,8 @@
 """etcd and the API server alone: a real API in a few seconds, for tests that need its rules but no pods.
 
 RBAC and admission act as in any cluster, requests are written to an audit log, and each process can be stopped,
-frozen or killed to see what a client makes of it.
+frozen or killed to see what a client makes of it. KServe's controller can be added: it makes Deployments and Services
+of InferenceServices as in any cluster, though nothing makes pods of those.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Self
 
 import yaml
 
-from refit_cluster import certificates, golang, kind
+from refit_cluster import certificates, golang, kind, kserve
 from refit_cluster.certificates import Pair
 from refit_cluster.lock import exclusive
 from refit_cluster.places import Places
@@ -67,15 +68,12 @@ class ControlPlane:
         self._extra = tuple(extra_arguments)
         self._commands: dict[Part, list[str]] = {}
         self._environments: dict[Part, Mapping[str, str]] = {}
+        self._probes: dict[Part, str] = {}
         self._running: dict[Part, subprocess.Popen[bytes]] = {}
         self._directory: Path | None = None
 
     def __enter__(self) -> Self:
-        needed = (golang.KUBERNETES, golang.ETCD)
-        if not all(golang.is_built(program, self.places) for program in needed):
-            with exclusive(self.places.lock, out=sys.stderr):
-                for program in needed:
-                    golang.build(program, self.places)
+        self._build(golang.KUBERNETES, golang.ETCD)
         self._directory = Path(tempfile.mkdtemp(prefix="refit-plane-"))
         try:
             self._configure()
@@ -119,6 +117,52 @@ class ControlPlane:
         path.chmod(0o600)
         return path
 
+    def start_kserve(self, within: float = 60) -> None:
+        """Installs KServe's CRDs and configuration, and runs its real controller; returns when its webhooks answer."""
+        self._build(golang.KSERVE, golang.HELM)
+        helm = golang.HELM.binary(self.places, "helm")
+        kubectl = kserve.Kubectl(golang.KUBERNETES.binary(self.places, "kubectl"), self.kubeconfig)
+        webhook, probe = free_ports(2)
+        self._probes[Part.KSERVE] = f"http://{HOST}:{probe}/readyz"
+        self._commands[Part.KSERVE] = [
+            str(golang.KSERVE.binary(self.places, "manager")),
+            *("--webhook-port", str(webhook)),
+            *("--health-probe-addr", f"{HOST}:{probe}"),
+            *("--metrics-addr", "0"),
+        ]
+        temporary = self.directory / "kserve"
+        self._environments[Part.KSERVE] = {
+            "KUBECONFIG": str(self.kubeconfig),
+            "POD_NAMESPACE": kserve.NAMESPACE,
+            "TMPDIR": str(temporary),
+        }
+        # The one place where the controller looks for its certificate is below the directory for temporary files.
+        serving = temporary / "k8s-webhook-server" / "serving-certs"
+        serving.mkdir(parents=True)
+        pair = certificates.signed(self._ca, serving, "tls", user="kserve-webhook", hosts=(HOST,))
+        assert (pair.certificate.name, pair.key.name) == ("tls.crt", "tls.key")  # noqa: S101
+        definitions = kserve.custom_resource_definitions(helm)
+        manifests = kserve.resources(helm, kserve.Images.published())
+        kubectl.apply([*definitions, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kserve.NAMESPACE}}])
+        names = [f"crd/{one['metadata']['name']}" for one in definitions]
+        kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+        url = f"https://{HOST}:{webhook}"
+        kubectl.apply(kserve.for_a_process(manifests, url, _encoded(self._ca.certificate)))
+        self.start(Part.KSERVE)
+        self.wait_ready(within)
+        wait_until(
+            lambda: kubectl.succeeds("create", "--dry-run=server", "-f", "-", feed=kserve.PROBE),
+            what="an answer of KServe's webhook",
+            within=within,
+        )
+
+    def _build(self, *programs: golang.Program) -> None:
+        if all(golang.is_built(program, self.places) for program in programs):
+            return
+        with exclusive(self.places.lock, out=sys.stderr):
+            for program in programs:
+                golang.build(program, self.places)
+
     # -- the processes
 
     def start(self, part: Part) -> None:
@@ -143,7 +187,7 @@ class ControlPlane:
         self._running[part].wait()
 
     def restart(self, part: Part) -> None:
-        """Kills and starts again; returns when the API answers."""
+        """Kills and starts again; returns when all that run answer."""
         self.kill(part)
         self.start(part)
         self.wait_ready()
@@ -156,8 +200,11 @@ class ControlPlane:
         self._running[part].send_signal(signal.SIGCONT)
 
     def is_ready(self) -> bool:
+        return all(self._answers(url) for part, url in self._probes.items() if part in self._running)
+
+    def _answers(self, url: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=self._tls) as reply:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=2, context=self._tls) as reply:  # noqa: S310
                 return bool(reply.status == HTTPStatus.OK)
         except (urllib.error.URLError, OSError):
             return False
@@ -170,7 +217,7 @@ class ControlPlane:
                     raise HarnessError(f"{part.value} ended with {process.returncode}:\n{tail}")
             return self.is_ready()
 
-        wait_until(ready, what="an answer of the API server", within=within, pause=0.05)
+        wait_until(ready, what="an answer of the control plane", within=within, pause=0.05)
 
     def close(self) -> None:
         for process in reversed(list(self._running.values())):
@@ -189,6 +236,7 @@ class ControlPlane:
         client, peer, api = free_ports(3)
         here = self.directory
         self.url = f"https://{HOST}:{api}"
+        self._probes[Part.API_SERVER] = f"{self.url}/readyz"
         self._ca = certificates.authority(here, "ca")
         hosts = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1")
         server = certificates.signed(self._ca, here, "server", user="kube-apiserver", hosts=hosts)

@@ -32,6 +32,7 @@ Manifest = dict[str, Any]
 
 CERT_MANAGER_KINDS = frozenset({"Certificate", "Issuer"})
 WEBHOOK_KINDS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
+CONFIGURATION_KINDS = frozenset({"ConfigMap", "ClusterStorageContainer"})
 AGENT_KEYS = ("agent", "logger", "batcher")
 PROBE = f"""\
 apiVersion: serving.kserve.io/v1beta1
@@ -160,6 +161,15 @@ def with_authority(manifests: Iterable[Manifest], bundle: str) -> list[Manifest]
             for webhook in manifest["webhooks"]:
                 webhook["clientConfig"]["caBundle"] = bundle
     return manifests
+
+
+def for_a_process(manifests: Iterable[Manifest], url: str, bundle: str) -> list[Manifest]:
+    """What the controller needs of the cluster when it runs outside of it, its webhooks called at an address."""
+    kept = [manifest for manifest in manifests if manifest["kind"] in (*CONFIGURATION_KINDS, *WEBHOOK_KINDS)]
+    for manifest in with_authority(kept, bundle):
+        for webhook in manifest.get("webhooks", []):
+            webhook["clientConfig"]["url"] = url + webhook["clientConfig"].pop("service")["path"]
+    return kept
 
 
 def is_installed(kubectl: Kubectl) -> bool:

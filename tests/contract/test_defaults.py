@@ -39,7 +39,7 @@ DATA = {"source": SOURCE, "target": TARGET}
         pytest.param(
             {
                 "data": {**DATA, "cleaning": {"missing": {}}, "expectations": [{"type": "expect_x"}]},
-                "training": {"candidates": CANDIDATES, "resources": {"limits": {"cpu": 1}}},
+                "training": {"candidates": CANDIDATES, "resources": {"limits": {"cpu": "1"}}},
                 "serving": {"resources": {"requests": {}}},
                 "monitoring": {"window": {}, "drift": {"features": [{"column": "age"}]}},
                 "remediation": {"approval": {}, "limits": {}},

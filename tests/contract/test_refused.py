@@ -108,6 +108,7 @@ NUMBERS = [
     refused("half a processor without quotes", {f"{LIMITS}.cpu": 0.5}, f"{LIMITS}.cpu", "must be of type integer,string"),
     refused("a request above its limit", {"spec.serving.resources": {"requests": {"cpu": "4"}, "limits": {"cpu": "1500m"}}}, "spec.serving.resources.requests.cpu", "a request must not exceed the limit of cpu"),
     refused("memory requested above its limit", {"spec.training.resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1G"}}}, "spec.training.resources.requests.memory", "a request must not exceed the limit of memory"),
+    refused("scaling by use of a processor that nobody requests", {"spec.serving": {"maxReplicas": 3, "resources": {"requests": {"memory": "1Gi"}}}}, "spec.serving.resources", "needs a request or a limit of cpu"),
     refused("one fold", {"spec.training.folds": 1}, "spec.training.folds", "greater than or equal to 2"),
     refused("eleven folds", {"spec.training.folds": 11}, "spec.training.folds", "less than or equal to 10"),
     refused("nothing held out", {"spec.data.split.testPercent": 0}, "spec.data.split.testPercent", "greater than or equal to 5"),
