@@ -27,7 +27,7 @@ from refit.kube.cluster import (
     kind_of,
 )
 
-APPLY = "application/apply-patch+yaml"
+APPLY = "application/apply-patch+yaml; charset=utf-8"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"
 TIMEOUT_SECONDS = 30.0
@@ -93,7 +93,10 @@ class LiveCluster:
         metadata = manifest["metadata"]
         path = kind_of(manifest).path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": meta.FIELD_MANAGER, "force": "true"}
-        return await self._request("PATCH", path, query=query, body=manifest, content=APPLY, verb="apply")
+        # Written here and not by the client: it escapes to ASCII, and an apply is read as YAML, whose escapes
+        # know no characters beyond the first 65,536.
+        body = json.dumps(manifest, ensure_ascii=False).encode()
+        return await self._request("PATCH", path, query=query, body=body, content=APPLY, verb="apply")
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
         query = {"fieldManager": meta.FIELD_MANAGER}
@@ -114,7 +117,7 @@ class LiveCluster:
         *,
         verb: str,
         query: dict[str, str] | None = None,
-        body: Manifest | None = None,
+        body: Manifest | bytes | None = None,
         content: str = JSON,
     ) -> Manifest:
         headers = {"Accept": JSON, "Content-Type": content, "User-Agent": "refit-operator"}
