@@ -48,7 +48,9 @@ def patients(rows: int = 200, seed: int = 7, **columns: object) -> dict[str, lis
 
 
 def as_csv(table: Mapping[str, list[object]]) -> bytes:
-    lines = [",".join(table)] + [",".join("" if v is None else str(v) for v in row) for row in zip(*table.values(), strict=True)]
+    lines = [",".join(table)] + [
+        ",".join("" if v is None else str(v) for v in row) for row in zip(*table.values(), strict=True)
+    ]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -122,18 +124,30 @@ def samples() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server with one worker and a database of its own."""
+@pytest.fixture(scope="session", autouse=True)
+def mlflow_starting(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path] | None]:
+    """A real MLflow server with one worker and a database of its own, if a test wants it; it starts while others run."""
+    if not any("mlflow_uri" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
     folder = tmp_path_factory.mktemp("mlflow")
     port = _free_port()
     command = [str(Path(sys.executable).with_name("mlflow")), "server", "--workers", "1", "--serve-artifacts"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port)]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "log").open("w") as log, _running(command, environment, log):
-        _answering(f"http://127.0.0.1:{port}/health", folder / "log")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", folder / "log"
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(mlflow_starting: tuple[str, Path]) -> str:
+    """The address of the MLflow server, once it answers."""
+    uri, log = mlflow_starting
+    _answering(f"{uri}/health", log)
+    return uri
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,11 @@ def test_value_of(text: str, expected: Parameter) -> None:
 
 def test_a_grid_is_every_combination() -> None:
     found = combinations(
-        (candidate(parameters={"min_samples_leaf": "2"}, grid={"max_depth": ["2", "none"], "n_estimators": ["5", "9"]}),),
+        (
+            candidate(
+                parameters={"min_samples_leaf": "2"}, grid={"max_depth": ["2", "none"], "n_estimators": ["5", "9"]}
+            ),
+        ),
         Task.CLASSIFICATION,
     )
     assert [c.parameters for c in found] == [
@@ -74,5 +78,7 @@ def test_refit_sets_the_seed_and_the_number_of_jobs(algorithm: Algorithm) -> Non
 
 
 def test_a_spec_may_overrule_our_defaults() -> None:
-    (combination,) = combinations((candidate("LogisticRegression", parameters={"max_iter": "50"}),), Task.CLASSIFICATION)
+    (combination,) = combinations(
+        (candidate("LogisticRegression", parameters={"max_iter": "50"}),), Task.CLASSIFICATION
+    )
     assert estimator(combination, Task.CLASSIFICATION, jobs=1, seed=0).max_iter == 50

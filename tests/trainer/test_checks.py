@@ -44,7 +44,7 @@ def test_healthy_data_passes_all_seven(made: Any) -> None:
         pytest.param("age", {3: "old", 9: "x"}, "types", "WrongType",
                      "'age' is a Number but 2 rows (3, 9) hold something else; mend them or declare type: Category",
                      id="text among numbers is counted and placed"),
-        pytest.param("age", {i: "x" for i in range(1, 9)}, "types", "WrongType",
+        pytest.param("age", dict.fromkeys(range(1, 9), "x"), "types", "WrongType",
                      "8 rows (1, 2, 3, 4, 5, ...)", id="of many rows the first five are told"),
         pytest.param("dose", {2: "inf", 4: "1e308", 5: "-Infinity"}, "types", "WrongType",
                      "'dose' holds infinite or too large numbers (beyond 3.4e38) in 3 rows (2, 4, 5)",
@@ -68,9 +68,7 @@ def test_healthy_data_passes_all_seven(made: Any) -> None:
                      id="a target that never changes"),
     ],
 )  # fmt: skip
-def test_what_fails(
-    made: Any, column: str, values: dict[int, object], failed: str, reason: str, said: str
-) -> None:
+def test_what_fails(made: Any, column: str, values: dict[int, object], failed: str, reason: str, said: str) -> None:
     outcomes, found = checked(with_values(made, column, values), made.order(spec__data__columns=COLUMNS).spec)
     broken = {name for name, outcome in outcomes.items() if not outcome.passed}
     assert (failed in broken, found, said in outcomes[failed].message) == (True, reason, True), outcomes[failed].message
@@ -80,7 +78,10 @@ def test_every_check_is_told_not_only_the_first(made: Any) -> None:
     table = made.patients()
     table["age"][0], table["site"][1], table["dose"][2] = "17", "west", "much"
     outcomes, reason = checked(made.csv(table), made.order(spec__data__columns=COLUMNS).spec)
-    assert ([n for n, o in outcomes.items() if not o.passed], reason) == (["types", "ranges", "categories"], "WrongType")
+    assert ([n for n, o in outcomes.items() if not o.passed], reason) == (
+        ["types", "ranges", "categories"],
+        "WrongType",
+    )
 
 
 def test_columns_are_found_by_name_in_any_order_and_others_are_left_alone(made: Any) -> None:
@@ -125,7 +126,10 @@ def test_a_column_of_identifiers_is_refused(made: Any) -> None:
     table = made.patients(rows=300, name=[f"p{i}" for i in range(300)])
     outcomes, reason = checked(made.csv(table), made.order().spec)
     assert reason == "UnknownCategory"
-    assert "'name' has 300 different texts, the limit is 256; it looks like an identifier" in outcomes["categories"].message
+    assert (
+        "'name' has 300 different texts, the limit is 256; it looks like an identifier"
+        in outcomes["categories"].message
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,10 @@ def test_a_column_of_identifiers_is_refused(made: Any) -> None:
 def test_target(made: Any, target: dict[str, str], task: str, said: str) -> None:
     changes: dict[str, Any] = {"spec__data__target": target, "spec__data__ignore": ["stage"], "spec__task": task}
     if task == "Regression":
-        changes |= {"spec__training__selection": {"metric": "rmse"}, "spec__training__candidates": [{"algorithm": "XGBoost"}]}
+        changes |= {
+            "spec__training__selection": {"metric": "rmse"},
+            "spec__training__candidates": [{"algorithm": "XGBoost"}],
+        }
     outcomes, _ = checked(made.csv(made.patients()), made.order(**changes).spec)
     assert (outcomes["target"].passed, said in outcomes["target"].message) == (False, True), outcomes["target"].message
 

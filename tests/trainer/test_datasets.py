@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from refit.api.dataspec import DataFormat, OutlierMethod
+from refit.api.modeldeployment import Metric
 from refit_trainer import choices, pipelines
 from refit_trainer.algorithms import combinations
 from refit_trainer.columns import read
@@ -71,7 +72,9 @@ def test_rows_without_an_answer_are_left_out(made: Any) -> None:
 
 
 def test_outliers_are_judged_by_the_rows_to_fit_on_alone() -> None:
-    frame = pd.DataFrame({"x": np.array([*range(20), 1000], dtype=np.float32), "flat": np.array([1] * 20 + [2], dtype=np.float32)})
+    frame = pd.DataFrame(
+        {"x": np.array([*range(20), 1000], dtype=np.float32), "flat": np.array([1] * 20 + [2], dtype=np.float32)}
+    )
     rows = Rows(frame, np.arange(21))
     assert len(without_outliers(rows, ["x", "flat"], OutlierMethod.IQR)) == 20
     assert len(without_outliers(rows, ["flat"], OutlierMethod.IQR)) == 21
@@ -92,23 +95,35 @@ def test_a_fold_learns_nothing_of_the_rows_it_is_judged_on(made: Any) -> None:
 
 def test_the_best_mean_wins_and_of_equals_the_first(made: Any) -> None:
     first, second, third = combinations(
-        made.order(spec__training__candidates=[{"algorithm": "LogisticRegression", "grid": {"C": ["1", "2", "3"]}}]).spec.training.candidates,
+        made.order(
+            spec__training__candidates=[{"algorithm": "LogisticRegression", "grid": {"C": ["1", "2", "3"]}}]
+        ).spec.training.candidates,
         made.order().spec.task,
     )
     scored = tuple(
-        choices.Scored(combination=c, scores=(mean,), seconds=0.0) for c, mean in ((first, 0.5), (second, 0.7), (third, 0.7))
+        choices.Scored(combination=c, scores=(mean,), seconds=0.0)
+        for c, mean in ((first, 0.5), (second, 0.7), (third, 0.7))
     )
-    assert choices.best(scored, choices.Metric.F1).combination == second
-    assert choices.best(scored, choices.Metric.LOG_LOSS).combination == first
+    assert choices.best(scored, Metric.F1).combination == second
+    assert choices.best(scored, Metric.LOG_LOSS).combination == first
 
 
 @pytest.mark.parametrize("value", ["-1", "banana"])
 def test_a_parameter_that_the_library_refuses_is_told(made: Any, value: str) -> None:
-    for algorithm, name in (("LogisticRegression", "C"), ("RandomForest", "n_estimators"), ("XGBoost", "max_depth"), ("LightGBM", "num_leaves")):
-        changes = {"spec__training__candidates": [{"algorithm": algorithm, "parameters": {name: value}}]}
+    for algorithm, name in (
+        ("LogisticRegression", "C"),
+        ("RandomForest", "n_estimators"),
+        ("XGBoost", "max_depth"),
+        ("LightGBM", "num_leaves"),
+    ):
+        changes: dict[str, Any] = {
+            "spec__training__candidates": [{"algorithm": algorithm, "parameters": {name: value}}]
+        }
         dataset = prepared(made, **changes)
         (combination,) = combinations(made.order(**changes).spec.training.candidates, dataset.task)
-        model = pipelines.pipeline(combination, dataset, made.order().spec.data.cleaning.missing.strategy, jobs=1, seed=0)
+        model = pipelines.pipeline(
+            combination, dataset, made.order().spec.data.cleaning.missing.strategy, jobs=1, seed=0
+        )
         with pytest.raises(RefusedError) as refused:
             pipelines.fitted(model, dataset.training, dataset, combination)
         assert refused.value.message.startswith(f"{algorithm}({name}={value}): ")
@@ -124,7 +139,9 @@ def test_a_parameter_that_the_library_refuses_is_told(made: Any, value: str) -> 
         pytest.param(lambda t: [f"c-{n % 9}" for n in range(len(t["ill"]))], {}, "", id="an honest category"),
     ],
 )  # fmt: skip
-def test_a_column_that_gives_the_answer_away_is_suspect(made: Any, column: Any, changes: dict[str, Any], said: str) -> None:
+def test_a_column_that_gives_the_answer_away_is_suspect(
+    made: Any, column: Any, changes: dict[str, Any], said: str
+) -> None:
     table = made.patients()
     table["copy"] = column(table)
     found = suspicion(prepared(made, table, **(made.regression if changes else {})), {})

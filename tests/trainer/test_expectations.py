@@ -93,14 +93,18 @@ def reading(made: Any) -> Reading:
 @pytest.fixture(scope="module")
 def reference() -> dict[int, bool]:
     """What the real Great Expectations says of each case."""
-    import great_expectations as gx
-    import pandas as pd
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    import great_expectations as gx  # noqa: PLC0415 - seconds of import, for this fixture only
+    import pandas as pd  # noqa: PLC0415
+    from great_expectations.expectations.expectation_configuration import (  # noqa: PLC0415
+        ExpectationConfiguration,
+    )
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]  # as its documentation says
     source = context.data_sources.add_pandas("pandas").add_dataframe_asset("rows")
-    batch = source.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": pd.DataFrame(ROWS)})
+    batch = source.add_batch_definition_whole_dataframe("whole").get_batch(
+        batch_parameters={"dataframe": pd.DataFrame(ROWS)}
+    )
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

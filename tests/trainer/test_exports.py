@@ -149,7 +149,7 @@ class Wrong:
 @pytest.mark.parametrize(
     ("shape", "change", "reason", "said"),
     [
-        pytest.param("two classes", lambda a: np.clip(a + [0.01, -0.01], 0, 1), "ParityFailed", "by 0.01", id="probabilities that differ"),
+        pytest.param("two classes", lambda a: np.clip(a + np.array([0.01, -0.01]), 0, 1), "ParityFailed", "by 0.01", id="probabilities that differ"),
         pytest.param("two classes", lambda a: a[:, ::-1], "ParityFailed", "other labels on 96 rows", id="labels that differ"),
         pytest.param("numbers", lambda a: a * 1.001, "ParityFailed", "limit 0.0001", id="predictions that differ"),
         pytest.param("numbers", lambda a: a * np.nan, "ModelUnusable", "NaN or infinity for 96 of 96 rows", id="no number"),
@@ -172,7 +172,7 @@ def test_a_column_may_not_be_named_as_an_output(made: Any) -> None:
     dataset = datasets.prepare(read(read_table(made.csv(table), DataFormat.CSV), order.spec.data), order.spec)
     (combination,) = combinations(order.spec.training.candidates, order.spec.task)
     with pytest.raises(RefusedError, match="NameTaken: column 'label'"):
-        exports.export(None, dataset, combination)  # type: ignore[arg-type]  # refused before it is looked at
+        exports.export(None, dataset, combination)
 
 
 @pytest.mark.parametrize("threshold", [0.1, -0.1, 1e-35, 0.0, 3.5, 16777217.0])

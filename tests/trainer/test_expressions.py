@@ -94,7 +94,9 @@ def test_training_and_serving_agree_on_every_operation(name: str) -> None:
 
 
 TREES: st.SearchStrategy[Tree] = st.recursive(
-    st.one_of(st.just(Reference("a")), st.just(Reference("b")), st.floats(-100, 100).map(lambda v: Constant(round(v, 3)))),
+    st.one_of(
+        st.just(Reference("a")), st.just(Reference("b")), st.floats(-100, 100).map(lambda v: Constant(round(v, 3)))
+    ),
     lambda inner: st.one_of(
         st.tuples(st.sampled_from(["add", "subtract", "multiply", "divide", "min", "max"]), inner, inner).map(
             lambda t: Operation(t[0], t[1:])

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,12 @@ class Jobs:
         self.log.unlink(missing_ok=True)
         out, err = io.StringIO(), io.StringIO()
         code = run_job(self.environment(key, **changes), since=0.0, out=out, err=err)
-        return code, decode_training(self.log.read_text()) if self.log.exists() else None, out.getvalue(), err.getvalue()
+        return (
+            code,
+            decode_training(self.log.read_text()) if self.log.exists() else None,
+            out.getvalue(),
+            err.getvalue(),
+        )
 
     def model(self, name: str) -> dict[str, Any]:
         with Mlflow(self.uri, {}) as mlflow:
@@ -69,14 +73,17 @@ def ward(made: Any, mlflow_uri: str, tmp_path: Path) -> Jobs:
 
 
 @pytest.fixture(scope="module")
-def done(made: Any, mlflow_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Jobs, TrainingResult]]:
+def done(made: Any, mlflow_uri: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Jobs, TrainingResult]:
     """One training that ended well, to be looked at from all sides."""
     ward = Jobs(made, mlflow_uri, tmp_path_factory.mktemp("done"))
-    candidates = [{"algorithm": "LogisticRegression"}, {"algorithm": "RandomForest", "parameters": {"n_estimators": "5"}}]
+    candidates = [
+        {"algorithm": "LogisticRegression"},
+        {"algorithm": "RandomForest", "parameters": {"n_estimators": "5"}},
+    ]
     code, result, _, err = ward.run("k-done", metadata__name="done", spec__training__candidates=candidates)
     assert (code, err) == (0, "")
     assert result is not None
-    yield ward, result
+    return ward, result
 
 
 def tags(run: dict[str, Any]) -> dict[str, str]:
@@ -100,12 +107,19 @@ def test_mlflow_holds_the_whole_story(done: tuple[Jobs, TrainingResult]) -> None
     ward, result = done
     runs = {run["info"]["run_name"]: run for run in ward.runs("clinic/done")}
     parent = runs["done-k-done"]
-    expected = {"refit.training_key": "k-done", "refit.uid": "u-1", "refit.generation": "3", "refit.data_sha256": result.data_sha256}
+    expected = {
+        "refit.training_key": "k-done",
+        "refit.uid": "u-1",
+        "refit.generation": "3",
+        "refit.data_sha256": result.data_sha256,
+    }
     assert expected.items() <= tags(parent).items()
     assert len(tags(parent)["refit.split_digest"]) == 64
     assert parent["info"]["status"] == "FINISHED"
     assert {metric["key"] for metric in parent["data"]["metrics"]} >= {"f1", "roc_auc", "log_loss", "fit_seconds"}
-    assert {tags(runs[name])["mlflow.parentRunId"] for name in ("LogisticRegression", "RandomForest")} == {parent["info"]["run_id"]}
+    assert {tags(runs[name])["mlflow.parentRunId"] for name in ("LogisticRegression", "RandomForest")} == {
+        parent["info"]["run_id"]
+    }
     assert tags(runs["LogisticRegression"])["refit.selected"] == "true"
     assert parent["inputs"]["dataset_inputs"][0]["dataset"]["digest"] == str(result.data_sha256)[:36]
     with Mlflow(ward.uri, {}) as mlflow:
@@ -133,16 +147,23 @@ def test_the_version_says_what_it_is(done: tuple[Jobs, TrainingResult]) -> None:
 
 
 def test_mlflow_itself_can_load_it(done: tuple[Jobs, TrainingResult], monkeypatch: pytest.MonkeyPatch) -> None:
-    import mlflow
+    import mlflow  # noqa: PLC0415 - seconds of import, for this test only
 
     ward, result = done
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(ward.uri)
     assert result.registered is not None
     loaded = mlflow.pyfunc.load_model("models:/clinic.done@challenger")
-    frame = pd.DataFrame({"age": [50.0, 70.0], "dose": [5.0, np.nan], "site": ["north", ""], "smoker": ["yes", "who knows"]})
+    frame = pd.DataFrame(
+        {"age": [50.0, 70.0], "dose": [5.0, np.nan], "site": ["north", ""], "smoker": ["yes", "who knows"]}
+    )
+    request = {name: frame[name].to_numpy().reshape(-1, 1) for name in ("age", "dose", "site", "smoker")}
+    for name in ("age", "dose"):
+        request[name] = request[name].astype(np.float32)
     served = Served(httpx.get(result.registered.artifact_uri).content)
-    np.testing.assert_allclose(loaded.predict(frame)["probabilities"], served.answers(frame), atol=1e-7)
+    np.testing.assert_array_equal(loaded.predict(request)["probabilities"].astype(np.float64), served.answers(frame))
+    onnx_model = mlflow.onnx.load_model("models:/clinic.done@challenger")
+    assert onnx_model.SerializeToString(deterministic=True) == httpx.get(result.registered.artifact_uri).content
 
 
 def test_the_same_key_is_answered_again_and_not_trained_again(done: tuple[Jobs, TrainingResult]) -> None:
@@ -157,7 +178,18 @@ def test_the_same_key_is_answered_again_and_not_trained_again(done: tuple[Jobs, 
 def test_progress_is_told_fold_by_fold(ward: Jobs) -> None:
     _, _, out, _ = ward.run("k-progress", metadata__name="progress")
     events = [json.loads(line)["event"] for line in out.splitlines()]
-    assert events == ["fetched", "checked", "fold", "fold", "fold", "candidate", "fitted", "exported", "judged", "ended"]
+    assert events == [
+        "fetched",
+        "checked",
+        "fold",
+        "fold",
+        "fold",
+        "candidate",
+        "fitted",
+        "exported",
+        "judged",
+        "ended",
+    ]
 
 
 def test_a_training_that_was_cut_off_is_done_again_without_a_second_version(ward: Jobs) -> None:
@@ -194,7 +226,12 @@ def test_refused_data_ends_with_three_and_a_typed_result(ward: Jobs) -> None:
     code, result, _, err = ward.run("k-bad", metadata__name="bad", spec__data__columns=columns)
     assert result is not None
     assert (code, err) == (3, "")
-    assert (result.outcome, result.reason, result.key, result.rows) == (TrainingOutcome.REFUSED, "WrongType", "k-bad", 200)
+    assert (result.outcome, result.reason, result.key, result.rows) == (
+        TrainingOutcome.REFUSED,
+        "WrongType",
+        "k-bad",
+        200,
+    )
     assert result.message.startswith("types: 'age' is a Number but 1 row (5) hold something else")
     assert [check.name for check in result.checks if not check.passed] == ["types"]
     assert result.data_sha256 == hashlib.sha256((ward.folder / "data.csv").read_bytes()).hexdigest()
@@ -208,7 +245,9 @@ def test_a_wrong_digest_is_refused(ward: Jobs) -> None:
 
 def test_without_mlflow_there_is_one_line_and_no_result(ward: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     ward.uri = "http://127.0.0.1:1"
-    monkeypatch.setattr("refit_trainer.job.Mlflow", lambda uri, env: Mlflow(uri, env, Patience(attempts=2, pause=lambda _: None)))
+    monkeypatch.setattr(
+        "refit_trainer.job.Mlflow", lambda uri, env: Mlflow(uri, env, Patience(attempts=2, pause=lambda _: None))
+    )
     code, result, _, err = ward.run("k-none")
     assert (code, result, err.count("\n")) == (1, None, 1)
     assert err.startswith("refit_trainer: MLflow at http://127.0.0.1:1: ")
@@ -226,7 +265,10 @@ def test_cpus(limit: str, expected: int) -> None:
 
 
 def test_artifacts_that_nobody_else_can_read_are_a_mistake_of_the_server() -> None:
-    with Mlflow("http://mlflow", {}) as mlflow, pytest.raises(UnreachableError, match="start it with --serve-artifacts"):
+    with (
+        Mlflow("http://mlflow", {}) as mlflow,
+        pytest.raises(UnreachableError, match="start it with --serve-artifacts"),
+    ):
         mlflow.address("file:///mlruns/1/model.onnx")
 
 
@@ -235,7 +277,9 @@ def test_sigterm_ends_it_at_once(ward: Jobs) -> None:
     candidates = [{"algorithm": "RandomForest", "parameters": {"n_estimators": "3"}},
                   {"algorithm": "RandomForest", "parameters": {"n_estimators": "200000"}}]  # fmt: skip
     environment = os.environ | ward.environment("k-term", metadata__name="term", spec__training__candidates=candidates)
-    process = subprocess.Popen([sys.executable, "-m", "refit_trainer"], env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "refit_trainer"], env=environment, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if json.loads(line)["event"] == "candidate":

@@ -50,12 +50,16 @@ def test_regression_metrics_are_scikit_learns() -> None:
     assert {metric: score(metric, truth, answers.reshape(-1, 1)) for metric in expected} == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("metric", [metric for metric in Metric if metric not in (Metric.RMSE, Metric.MAE, Metric.R2, Metric.MAPE)])
+@pytest.mark.parametrize(
+    "metric", [metric for metric in Metric if metric not in (Metric.RMSE, Metric.MAE, Metric.R2, Metric.MAPE)]
+)
 def test_perfect_answers_have_the_best_score(metric: Metric) -> None:
     truth = np.array([0, 1, 1, 0])
     assert score(metric, truth, np.eye(2)[truth]) == (0.0 if metric in LOWER_IS_BETTER else 1.0)
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.851851852, "0.851852"), (1234567.0, "1.23457e+06"), (0.0, "0"), (2.5e-8, "2.5e-08")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.851851852, "0.851852"), (1234567.0, "1.23457e+06"), (0.0, "0"), (2.5e-8, "2.5e-08")]
+)
 def test_number(value: float, text: str) -> None:
     assert number(value) == text

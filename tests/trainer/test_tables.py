@@ -48,12 +48,16 @@ def test_csv(content: bytes, expected: dict[str, list[str]]) -> None:
         pytest.param(b"a,b,a\n1,2,3\n", "DuplicateColumns", "column 'a' is there 2 times", id="a column name twice"),
         pytest.param(b"a,,c\n1,2,3\n", "DataUnreadable", "column 2 has no name", id="a column without a name"),
         pytest.param(b"a,=b\n1,2\n", "FormulaCells", "name of column 2", id="a formula as a column name"),
-        pytest.param(b"a,b\n1,2\n3\n", "DataUnreadable", "has 1 values, the header has 2", id="a line that is too short"),
+        pytest.param(
+            b"a,b\n1,2\n3\n", "DataUnreadable", "has 1 values, the header has 2", id="a line that is too short"
+        ),
         pytest.param(b"a,b\n1,2,3\n", "DataUnreadable", "has 3 values, the header has 2", id="a line that is too long"),
         pytest.param(b"\x1f\x8b\x08rest", "DataUnreadable", "found gzip", id="a compressed file"),
         pytest.param(b"PK\x03\x04rest", "DataUnreadable", "zip archive", id="a spreadsheet"),
         pytest.param(b"PAR1rest", "DataUnreadable", "data.format: Parquet", id="Parquet under the wrong name"),
-        pytest.param(b"a,b\n1," + b"x" * (17 << 20) + b"\n", "DataUnreadable", "more than 16777216 bytes", id="a giant line"),
+        pytest.param(
+            b"a,b\n1," + b"x" * (17 << 20) + b"\n", "DataUnreadable", "more than 16777216 bytes", id="a giant line"
+        ),
     ],
 )
 def test_csv_that_is_refused(content: bytes, reason: str, said: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,8 @@ from refit_trainer.algorithms import Combination
 from refit_trainer.datasets import Dataset
 from refit_trainer.errors import RefusedError
 from refit_trainer.pipelines import fitted, outputs, pipeline
+from refit_trainer.progress import Report
 from refit_trainer.scores import score
-
-Report = Callable[..., None]
-"""Tells progress: an event's name and its fields."""
 
 PARALLEL_FROM_ROWS = 5000
 """Below this, starting threads costs more than they save."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from refit.api import jobs
 from refit.api.results import EXIT_REFUSED, TrainingOutcome, TrainingResult, encode
@@ -16,6 +15,7 @@ from refit_trainer.downloads import Downloads
 from refit_trainer.errors import RefusedError, UnreachableError
 from refit_trainer.mlflow_door import Mlflow, MlflowError
 from refit_trainer.orders import NoOrderError, Order, from_environment
+from refit_trainer.progress import Report, json_lines
 from refit_trainer.sources import Surroundings, fetch, surroundings
 from refit_trainer.tracking import earlier_answer, record
 from refit_trainer.trainings import train
@@ -26,7 +26,7 @@ EXIT_STARTED_WRONGLY = 2
 
 def run_job(environment: Mapping[str, str], *, since: float, out: TextIO = sys.stdout, err: TextIO = sys.stderr) -> int:
     """The exit code of a Job; its result stands in the termination log unless it failed."""
-    report = reporter(out, since)
+    report = json_lines(out, since)
     try:
         result = _result(environment, surroundings(environment, Downloads()), report, since)
     except (UnreachableError, MlflowError, NoOrderError) as error:
@@ -41,25 +41,13 @@ def exit_code(result: TrainingResult) -> int:
     return EXIT_REFUSED if result.outcome is TrainingOutcome.REFUSED else 0
 
 
-def reporter(out: TextIO, since: float) -> Callable[..., None]:
-    """Tells progress as one JSON object a line."""
-
-    def report(event: str, **fields: Any) -> None:
-        told = {"seconds": round(time.monotonic() - since, 2), "event": event, **fields}
-        print(json.dumps(told, ensure_ascii=False), file=out, flush=True)
-
-    return report
-
-
 def cpus(environment: Mapping[str, str]) -> int:
     """Whole processors that the Job may use; one where nobody said."""
     text = environment.get(jobs.CPU_LIMIT, "1")
     return max(1, int(text)) if text.isdigit() else 1
 
 
-def _result(
-    environment: Mapping[str, str], around: Surroundings, report: Callable[..., None], since: float
-) -> TrainingResult:
+def _result(environment: Mapping[str, str], around: Surroundings, report: Report, since: float) -> TrainingResult:
     def elapsed() -> float:
         return time.monotonic() - since
 

@@ -18,6 +18,7 @@ from refit_trainer.downloads import Downloads
 from refit_trainer.errors import RefusedError, UnreachableError
 from refit_trainer.job import EXIT_FAILED, EXIT_STARTED_WRONGLY, cpus, exit_code
 from refit_trainer.orders import Order, from_manifest
+from refit_trainer.progress import plain_lines
 from refit_trainer.sources import Fetched, digested, fetch, surroundings
 from refit_trainer.trainings import Trained, train
 
@@ -38,10 +39,7 @@ def run(
     def elapsed() -> float:
         return time.monotonic() - since
 
-    def report(event: str, **fields: Any) -> None:
-        told = "  ".join(f"{name}={value}" for name, value in fields.items())
-        print(f"{elapsed():6.1f}s  {event:<10} {told}", file=err, flush=True)
-
+    report = plain_lines(err, since)
     order: Order | None = None
     fetched: Fetched | None = None
     options.out.mkdir(parents=True, exist_ok=True)

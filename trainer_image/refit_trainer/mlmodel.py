@@ -14,6 +14,7 @@ import yaml
 
 from refit.api import jobs
 from refit.api.dataspec import ColumnType
+from refit.api.signature import LABEL_OUTPUT, PREDICTION_OUTPUT, PROBABILITIES_OUTPUT
 from refit_trainer.trainings import Trained
 
 MODEL_FOLDER = "model"
@@ -42,13 +43,15 @@ def _description(trained: Trained) -> dict[str, object]:
         "code": None,
     }
     inputs = [
-        {
-            "name": column.name,
-            "type": "double" if column.type is ColumnType.NUMBER else "string",
-            "required": True,
-        }
+        _tensor("float32" if column.type is ColumnType.NUMBER else "object", column.name, [-1, 1])
         for column in trained.signature.inputs
     ]
+    classes = len(trained.signature.classes)
+    outputs = (
+        [_tensor("int64", LABEL_OUTPUT, [-1]), _tensor("float32", PROBABILITIES_OUTPUT, [-1, classes])]
+        if classes
+        else [_tensor("float32", PREDICTION_OUTPUT, [-1, 1])]
+    )
     return {
         "flavors": {
             "onnx": onnx,
@@ -60,8 +63,12 @@ def _description(trained: Trained) -> dict[str, object]:
             },
         },
         "mlflow_version": MLFLOW_VERSION,
-        "signature": {"inputs": json.dumps(inputs), "outputs": None, "params": None},
+        "signature": {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None},
     }
+
+
+def _tensor(kind: str, name: str, shape: list[int]) -> dict[str, object]:
+    return {"type": "tensor", "tensor-spec": {"dtype": kind, "shape": shape}, "name": name}
 
 
 def _requirements() -> list[str]:

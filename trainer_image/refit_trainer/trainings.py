@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +18,12 @@ from refit_trainer.columns import read
 from refit_trainer.errors import RefusedError
 from refit_trainer.expectations import check_expectations
 from refit_trainer.orders import Order
+from refit_trainer.progress import Report
 from refit_trainer.sources import Fetched
 from refit_trainer.tables import read_table
 
-Report = Callable[..., None]
+if TYPE_CHECKING:
+    from refit_trainer.choices import Scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,10 +175,7 @@ def train(order: Order, fetched: Fetched, *, cpus: int, clock: Callable[[], floa
     return trained
 
 
-def _told(found: object) -> CandidateTold:
-    from refit_trainer.choices import Scored  # noqa: PLC0415 - see train
-
-    assert isinstance(found, Scored)  # noqa: S101 - for the type checker
+def _told(found: Scored) -> CandidateTold:
     combination = found.combination
     return CandidateTold(
         algorithm=combination.algorithm.value,
