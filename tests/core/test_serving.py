@@ -129,6 +129,14 @@ def test_a_version_that_is_reported_again_becomes_the_candidate_again() -> None:
     ]
 
 
+def test_a_version_that_serves_and_is_reported_again_goes_on_serving() -> None:
+    found = added(HISTORY, result("n" * 10, version=1))
+    assert [(other.version, other.state, other.key) for other in found] == [
+        (1, VersionState.SERVING, "n" * 10),
+        (2, VersionState.RETIRED, "k" * 10),
+    ]
+
+
 def test_the_history_keeps_twenty_versions_and_never_forgets_the_one_that_serves() -> None:
     old = record(1, VersionState.SERVING, since=STAMP)
     retired = [record(2, VersionState.RETIRED).model_copy(update={"version": number}) for number in range(2, 30)]

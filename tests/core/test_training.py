@@ -56,7 +56,7 @@ def test_another_key_replaces_the_running_training_and_names_the_old_job_for_del
                 update={
                     "phase": TrainingPhase.FAILED,
                     "reason": "TrainingFailed",
-                    "message": f"Job {JOB} failed (exit code 1); see: kubectl logs job/{JOB}",
+                    "message": f"Job {JOB} failed (exit code 1); see: kubectl logs -n clinic job/{JOB}",
                     "completion_time": "2026-11-21T12:00:00Z",
                 }
             ),
@@ -209,6 +209,19 @@ SETTLED = ModelDeploymentStatus(
             "requested by annotation",
             False,
             id="a new annotation asks for another training",
+        ),
+        pytest.param(
+            deployment(
+                ModelDeploymentStatus(
+                    training=training(
+                        KEY, phase=TrainingPhase.SUCCEEDED, start_time="2026-11-16T12:00:00Z", requested="yesterday"
+                    )
+                )
+            ),
+            NOW,
+            "first training",
+            True,
+            id="an annotation that was taken away asks for nothing",
         ),
         pytest.param(
             deployment(SETTLED, spec=spec(folds=3)), NOW, "spec changed", False, id="a changed spec trains again"

@@ -35,6 +35,7 @@ class Reason(Choice):
     NOT_YET_CHECKED = "NotYetChecked"
     NOT_YET_SERVED = "NotYetServed"
     NOT_IMPLEMENTED = "NotImplemented"
+    TARGET_NOT_FOUND = "TargetNotFound"
 
 
 class ConditionType(Choice):

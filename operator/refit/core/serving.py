@@ -36,7 +36,18 @@ def desired(history: Iterable[VersionRecord]) -> VersionRecord | None:
 def with_result(
     history: History, training: TrainingStatus, result: TrainingResult, registered: Registered, now: datetime
 ) -> History:
-    """The history with the newly registered version as its one candidate."""
+    """The history with the newly registered version as its one candidate.
+
+    A training that was taken back may report the very version that serves: it has proved itself already.
+    """
+    others = tuple(
+        _passed_over(other) if other.state == VersionState.CANDIDATE else other
+        for other in history
+        if other.version != registered.version
+    )
+    same = next((other for other in history if other.version == registered.version), None)
+    if same is not None and (same.state, same.artifact.sha256) == (VersionState.SERVING, registered.artifact_sha256):
+        return _bounded((*others, same.model_copy(update={"key": training.key, "spec_hash": training.spec_hash})))
     record = VersionRecord(
         version=registered.version,
         state=VersionState.CANDIDATE,
@@ -52,11 +63,6 @@ def with_result(
         reason=training.cause,
         create_time=stamp(now),
     )
-    others = [
-        _passed_over(other) if other.state == VersionState.CANDIDATE else other
-        for other in history
-        if other.version != record.version
-    ]
     return _bounded((*others, record))
 
 

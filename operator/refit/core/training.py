@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cronsim import CronSim, CronSimError
 
 from refit.api import meta
+from refit.api.base import ApiModel
 from refit.api.deploymentstatus import TrainingPhase, TrainingStatus
 from refit.api.reasons import Reason
 from refit.api.results import (
@@ -52,12 +54,17 @@ def spec_hash(deployment: Deployment) -> str:
         {
             "uid": deployment.uid,
             "task": spec.task,
-            "data": spec.data.wire(),
-            "candidates": [candidate.wire() for candidate in spec.training.candidates],
+            "data": _declared(spec.data),
+            "candidates": [_declared(candidate) for candidate in spec.training.candidates],
             "folds": spec.training.folds,
-            "selection": spec.training.selection.wire(),
+            "selection": _declared(spec.training.selection),
         }
     )
+
+
+def _declared(part: ApiModel) -> dict[str, Any]:
+    """What was declared, without defaults: a field that a later release adds must not train every model again."""
+    return part.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def wanted(deployment: Deployment, now: datetime) -> Wanted:
@@ -66,7 +73,9 @@ def wanted(deployment: Deployment, now: datetime) -> Wanted:
     hashed = spec_hash(deployment)
     requested = deployment.train_requested
     next_at = _tick_after(deployment.spec.training.schedule, now)
-    if current is None or current.spec_hash != hashed or current.requested != requested:
+    # An annotation that was taken away asks for nothing.
+    asked = bool(requested) and current is not None and current.requested != requested
+    if current is None or current.spec_hash != hashed or asked:
         key = meta.short_hash([hashed, requested]) if requested else hashed
         if current is None:
             cause = "first training"
@@ -104,7 +113,7 @@ def step(deployment: Deployment, want: Wanted, job: JobSeen | None, config: Conf
         message = f"Job {job.name} is running" + (f": {job.waiting}" if job.waiting else "")
         return Step(status=current.model_copy(update={"message": message[:1024]}))
     if job.state is JobState.FAILED and (job.message is None or job.exit_code != EXIT_REFUSED):
-        return Step(status=_failed(current, job, now))
+        return Step(status=_failed(deployment, current, job, now))
     if not job.message:
         return _again(deployment, want, current, config, now, "its answer was lost with its pod")
     try:
@@ -149,13 +158,13 @@ def _ended(current: TrainingStatus, phase: TrainingPhase, reason: str, message: 
     )
 
 
-def _failed(current: TrainingStatus, job: JobSeen, now: datetime) -> TrainingStatus:
+def _failed(deployment: Deployment, current: TrainingStatus, job: JobSeen, now: datetime) -> TrainingStatus:
     if job.failure == "DeadlineExceeded":
         message = f"Job {job.name} did not end within spec.training.timeoutSeconds; raise it, or train on less data"
         return _ended(current, TrainingPhase.FAILED, Reason.TRAINING_TIMEOUT, message, now)
     code = f"exit code {job.exit_code}" if job.exit_code is not None else job.failure or "no exit code"
     # The container's log may hold secrets, so status points at it and does not quote it.
-    message = f"Job {job.name} failed ({code}); see: kubectl logs job/{job.name}"
+    message = f"Job {job.name} failed ({code}); see: kubectl logs -n {deployment.namespace} job/{job.name}"
     return _ended(current, TrainingPhase.FAILED, Reason.TRAINING_FAILED, message, now)
 
 
@@ -169,22 +178,26 @@ PHASES = {
 def _answered(current: TrainingStatus, result: TrainingResult, now: datetime) -> TrainingStatus:
     failed = next((check for check in result.checks if not check.passed), None)
     phase = PHASES[result.outcome]
-    valid = phase is not TrainingPhase.REFUSED and failed is None
-    data_message = (
-        f"{failed.name}: {failed.message}" if failed else f"{result.rows} rows, {len(result.checks)} checks passed"
-    )
+    told = result.message if not result.checks else f"{result.rows} rows, {len(result.checks)} checks passed"
     return _ended(current, phase, result.reason, result.message, now).model_copy(
         update={
             "run_id": result.run_id,
             "rows": result.rows,
             "data_sha256": result.data_sha256,
-            "data_valid": valid,
-            "data_message": data_message if valid or failed else result.message,
+            "data_valid": _data_valid(result),
+            "data_message": f"{failed.name}: {failed.message}" if failed else told,
             "fit_seconds": result.fit_seconds,
             "total_seconds": result.total_seconds,
             "metrics": result.metrics,
         }
     )
+
+
+def _data_valid(result: TrainingResult) -> bool | None:
+    """Whether the data passed its checks; None if the training was refused before they were made."""
+    if result.checks:
+        return all(check.passed for check in result.checks)
+    return False if result.reason == Reason.DIGEST_MISMATCH else None
 
 
 def schedule_problem(schedule: str | None) -> str | None:

@@ -20,10 +20,14 @@ from refit.shell.observe import Key
 from refit.shell.queue import KeyedQueue
 from refit.shell.reconcile import Reconciler
 from refit.shell.registry import Registry
+from refit.shell.requests import RequestAnswerer
 from refit.shell.settings import Settings
 
 log = logging.getLogger(__name__)
 
+WATCHING = "watching"
+IDENTITY = "refit-operator"
+"""Kopf would ask the system for the user's name, and a numeric user has none."""
 STUCK_SECONDS = 300.0
 """A pass that runs longer hangs: every request it makes ends within 30 s."""
 DRAIN_SECONDS = 5.0
@@ -57,16 +61,20 @@ async def run(settings: Settings) -> None:
         )
         runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
         stack.push_async_callback(runner.cleanup)
+        cluster = LiveCluster(api, metrics.count_request)
         reconciler = Reconciler(
-            cluster=LiveCluster(api, metrics.count_request),
+            cluster=cluster,
             endpoint=Endpoint(afresh),
             registry=Registry(session, settings.tracking_uri),
             config=settings.config(),
             metrics=metrics,
-            clock=lambda: datetime.now(UTC),
+            clock=_now,
         )
         registry = kopf.OperatorRegistry()
-        handlers.register(registry, queue.add, login=handlers.login_for(settings.kubeconfig, settings.context))
+        requests: KeyedQueue[Key] = KeyedQueue(time.monotonic)
+        handlers.register(
+            registry, queue.add, requests.add, login=handlers.login_for(settings.kubeconfig, settings.context)
+        )
         watching = asyncio.create_task(
             kopf.operator(
                 registry=registry,
@@ -75,10 +83,13 @@ async def run(settings: Settings) -> None:
                 namespaces=settings.namespaces,
                 stop_flag=stop,
                 ready_flag=listed,
+                identity=IDENTITY,  # type: ignore[arg-type]  # a NewType of str that Kopf keeps private
             ),
-            name="watching",
+            name=WATCHING,
         )
         workers = [asyncio.create_task(queue.work(reconciler), name=f"worker {n}") for n in range(settings.workers)]
+        answerer = RequestAnswerer(cluster=cluster, clock=_now)
+        workers.append(asyncio.create_task(requests.work(answerer), name="requests"))
         try:
             await _until_stopped(stop, [watching, *workers])
         finally:
@@ -90,6 +101,10 @@ async def run(settings: Settings) -> None:
     log.info("stopped")
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def _until_stopped(stop: asyncio.Event, parts: list[asyncio.Task[None]]) -> None:
     """Waits for the signal. No part may end before it: a process that only looks alive is worse than none."""
     stopping = asyncio.create_task(stop.wait(), name="stopping")
@@ -99,7 +114,8 @@ async def _until_stopped(stop: asyncio.Event, parts: list[asyncio.Task[None]]) -
         if task is stopping:
             continue
         task.result()  # raises what ended it
-        if not stop.is_set():
+        # Kopf takes the signals for itself and ends without an error when one comes.
+        if task.get_name() != WATCHING and not stop.is_set():
             raise RuntimeError(f"{task.get_name()} ended by itself")
 
 

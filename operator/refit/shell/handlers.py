@@ -25,8 +25,14 @@ CHILDREN = (
 OURS = f"{meta.LABEL_MANAGED_BY}={meta.MANAGED_BY}"
 
 
-def register(registry: kopf.OperatorRegistry, add: Add, *, login: Callable[..., kopf.ConnectionInfo | None]) -> None:
-    """Registers the handlers; `add` puts a key into the queue and does nothing else."""
+def register(
+    registry: kopf.OperatorRegistry,
+    add: Add,
+    add_request: Add,
+    *,
+    login: Callable[..., kopf.ConnectionInfo | None],
+) -> None:
+    """Registers the handlers; `add` and `add_request` put a key into their queue and do nothing else."""
 
     async def deployment_changed(namespace: str | None, name: str | None, **_: Any) -> None:
         if namespace and name:
@@ -37,10 +43,9 @@ def register(registry: kopf.OperatorRegistry, add: Add, *, login: Callable[..., 
         if namespace and deployment:
             add((namespace, deployment))
 
-    async def request_changed(namespace: str | None, spec: Mapping[str, Any], **_: Any) -> None:
-        target = (spec.get("targetRef") or {}).get("name")
-        if namespace and target:
-            add((namespace, target))
+    async def request_changed(namespace: str | None, name: str | None, **_: Any) -> None:
+        if namespace and name:
+            add_request((namespace, name))
 
     kopf.on.login(registry=registry)(login)
     kopf.on.event(meta.GROUP, meta.VERSION, meta.DEPLOYMENTS, registry=registry)(deployment_changed)

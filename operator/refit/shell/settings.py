@@ -26,8 +26,8 @@ class Settings(BaseSettings):
     """Image of training Jobs, by digest."""
     predictor_image: Annotated[str, Field(pattern=PINNED)]
     """Image of predictors, by digest."""
-    tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """MLflow's address as pods reach it."""
+    tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
+    """MLflow's address as pods reach it; a user name or password in it would stand in every log."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """Namespaces to watch, comma-separated; empty for all."""
     workers: Annotated[int, Field(ge=1, le=64)] = 16
