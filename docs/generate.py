@@ -1,4 +1,4 @@
-"""Writes docs/api.md from the types in refit.api and the sentences in fields.yaml; `make generate` calls it."""  # noqa: INP001  # a script beside what it writes
+"""Writes docs/api.md from the types in refit.api and the sentences in fields.yaml; `make generate` calls it."""  # a script beside what it writes
 
 from __future__ import annotations
 

@@ -46,13 +46,22 @@ def exists(image: str) -> bool:
     return True
 
 
-def build(tag: str, context: Path, arguments: Mapping[str, str], dockerfile: Path | None = None) -> None:
+def tags(repository: str) -> tuple[str, ...]:
+    """The tags that local images of a repository have."""
+    return tuple(engine.docker("image", "ls", "--format", "{{.Tag}}", repository).replace("<none>", "").split())
+
+
+def build(
+    tag: str, context: Path, arguments: Mapping[str, str], dockerfile: Path | None = None, *, target: str = ""
+) -> None:
     """The host's network, because the build container has no name server of its own behind some proxies."""
     command: list[str | Path] = ["build", "--network", "host", "--tag", tag]
     for name, value in (*proxy_arguments(os.environ).items(), *arguments.items()):
         command += ["--build-arg", f"{name}={value}"]
     if dockerfile:
         command += ["--file", dockerfile]
+    if target:
+        command += ["--target", target]
     retried(lambda: engine.docker(*command, context), attempts=2)
 
 

@@ -1,7 +1,7 @@
 """Refit's own images: built from the checkout, pushed to the registry, known by digest.
 
-The build context is what git would commit, so no ignore file can be forgotten. An image whose context has not changed
-since it was last pushed is not even handed to Docker.
+The context of an image is what its Dockerfile copies, as far as git would commit it. So no ignore file can be
+forgotten, an image whose files have not changed is not even handed to Docker, and the rest is small to hand over.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from refit_cluster import images, registry
+from refit_cluster import engine, images, recipes, registry
 from refit_cluster.places import Places
 from refit_cluster.progress import Progress
 from refit_cluster.shell import HarnessError, run
@@ -28,6 +30,30 @@ FOLDERS: Mapping[str, str] = {
     "monitor": "monitor_job",
     "ui": "approval_ui",
 }
+LOCAL = "refit.local"
+KEPT = 2
+"""How many builds of an image stay, here and in the registry: the newest, and the one that it is compared with."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One image, and all that decides what is in it."""
+
+    name: str
+    dockerfile: str
+    context: Path
+    base: str
+    address: str
+
+    @property
+    def repository(self) -> str:
+        return f"refit-{self.name}"
+
+    def made_from(self) -> str:
+        """Names with their folders and contents, because the same file elsewhere is another context."""
+        files = sorted(path for path in self.context.rglob("*") if path.is_file())
+        named: list[str | Path] = [part for path in files for part in (path.relative_to(self.context).as_posix(), path)]
+        return images.fingerprint(self.dockerfile, *named, self.base, self.address)
 
 
 def buildable(checkout: Path) -> tuple[str, ...]:
@@ -50,13 +76,12 @@ def publish(names: Sequence[str], checkout: Path, places: Places, out: TextIO) -
     wanted = chosen(names, checkout)
     steps = Progress(len(wanted), out)
     base = images.python_base(places) if cluster.source is Source.BUILT else ""
-    with tempfile.TemporaryDirectory(prefix="refit-context-") as temporary:
-        context = Path(temporary) / "context"
-        _fill(context, checkout)
-        made_from = images.fingerprint(*_paths(context), base, cluster.registry)
-        for name in wanted:
-            with steps.step(f"image {name}"):
-                _publish_one(name, context, base, made_from, cluster.registry, places)
+    for name in wanted:
+        with steps.step(f"image {name}"), tempfile.TemporaryDirectory(prefix="refit-context-") as context:
+            dockerfile = (checkout / FOLDERS[name] / "Dockerfile").read_text()
+            build = Build(name, dockerfile, Path(context) / "files", base, cluster.registry)
+            _fill(build, checkout)
+            _publish_one(build, places, datetime.now(UTC))
     return references(places)
 
 
@@ -68,32 +93,64 @@ def references(places: Places) -> dict[str, str]:
     return known
 
 
-def _publish_one(name: str, context: Path, base: str, made_from: str, address: str, places: Places) -> None:
-    stamp = places.state / "pushed" / name
-    known = references(places)
-    if name in known and stamp.is_file() and stamp.read_text() == made_from:
+def in_use(places: Places) -> frozenset[str]:
+    """The digests that the last `deploy` gave the chart, which pods may ask for at any time, and the newest ones."""
+    try:
+        values = json.loads((places.state / "values.json").read_text())
+    except FileNotFoundError:
+        values = {"images": {}}
+    known = (*values["images"].values(), *references(places).values())
+    return frozenset(reference.partition("@")[2] for reference in known)
+
+
+def _publish_one(build: Build, places: Places, now: datetime) -> None:
+    stamp = places.state / "pushed" / build.name
+    known, made_from = references(places), build.made_from()
+    if build.name in known and stamp.is_file() and stamp.read_text() == made_from:
         return
-    tag = f"refit.local/refit-{name}:latest"
-    arguments = {"BASE": base} if base else {}
-    images.build(tag, context, arguments, context / FOLDERS[name] / "Dockerfile")
-    known[name] = registry.push(tag, f"refit-{name}", address)
+    arguments = {"BASE": build.base} if build.base else {}
+    dockerfile = build.context.with_name("Dockerfile")
+    dockerfile.write_text(build.dockerfile)
+    for stage in recipes.stages(build.dockerfile):
+        # With a name of its own a stage outlives the clean-up below, and the next build finds its layers.
+        tag = f"{LOCAL}/{build.repository}-{stage}:latest"
+        images.build(tag, build.context, arguments, dockerfile, target=stage)
+    tag = f"{LOCAL}/{build.repository}:{now:%Y%m%d-%H%M%S}-{made_from}"
+    images.build(tag, build.context, arguments, dockerfile)
+    known[build.name] = registry.push(tag, build.repository, build.address)
     places.images.parent.mkdir(parents=True, exist_ok=True)
     places.images.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
     stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(made_from)
+    _clean_up(build, in_use(places))
 
 
-def _paths(context: Path) -> list[str | Path]:
-    """Names with their folders and contents, because the same file elsewhere is another context."""
-    files = sorted(path for path in context.rglob("*") if path.is_file())
-    return [part for path in files for part in (path.relative_to(context).as_posix(), path)]
+def _clean_up(build: Build, digests: frozenset[str]) -> None:
+    """Removes older builds here and in our own registry; somebody else's registry is theirs to clean."""
+    for repository in (f"{LOCAL}/{build.repository}", f"{build.address}/{build.repository}"):
+        there = images.tags(repository)
+        for tag in set(there) - set(newest(there)):
+            engine.docker("image", "rm", f"{repository}:{tag}")
+    # What a build running elsewhere has just made has no name yet either.
+    engine.docker("image", "prune", "--force", "--filter", "until=10m")
+    if build.address == registry.ADDRESS:
+        registry.keep_only(build.repository, newest(registry.tags(build.repository)), digests)
 
 
-def _fill(context: Path, checkout: Path) -> None:
-    listed = run(["git", "-C", checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+def newest(tags: Sequence[str]) -> tuple[str, ...]:
+    """The tags worth keeping. A tag begins with its time; one that does not is an older harness's, or a keeper's."""
+    return tuple(sorted((tag for tag in tags if tag[:1].isdigit()), reverse=True)[:KEPT])
+
+
+def _fill(build: Build, checkout: Path) -> None:
+    build.context.mkdir()
+    paths = recipes.copied(build.dockerfile)
+    if not paths:
+        return
+    listed = run(["git", "-C", checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths])
     for name in filter(None, listed.split("\0")):
         source = checkout / name
         if source.is_file():
-            target = context / name
+            target = build.context / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)

@@ -6,8 +6,11 @@ reference is good in both places, and pods pull by digest what was pushed a mome
 
 from __future__ import annotations
 
+import http.client
+import json
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from refit_cluster import engine, kind
@@ -18,6 +21,7 @@ ADDRESS = "localhost:5001"
 CONTAINER = "refit-registry"
 NETWORK = "kind"
 INNER_PORT = 5000
+CONFIG_PATH = "/etc/distribution/config.yml"
 
 CONFIG = f"""\
 version: 0.1
@@ -31,12 +35,63 @@ http: {{addr: ":{INNER_PORT}"}}
 HOSTS = f'[host."http://{CONTAINER}:{INNER_PORT}"]\n'
 
 
+MANIFESTS = ", ".join(
+    f"application/vnd.{kind}"
+    for kind in (
+        "docker.distribution.manifest.v2+json",
+        "docker.distribution.manifest.list.v2+json",
+        "oci.image.manifest.v1+json",
+        "oci.image.index.v1+json",
+    )
+)
+
+
 def answers() -> bool:
     try:
-        with urllib.request.urlopen(f"http://{ADDRESS}/v2/", timeout=3) as reply:
+        with _ask("GET", "") as reply:
             return bool(reply.status == HTTPStatus.OK)
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False
+
+
+def _ask(method: str, path: str, body: bytes | None = None, kind: str = "") -> http.client.HTTPResponse:
+    headers = {"Accept": MANIFESTS, **({"Content-Type": kind} if kind else {})}
+    request = urllib.request.Request(f"http://{ADDRESS}/v2/{path}", data=body, headers=headers, method=method)
+    reply: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=10)  # noqa: S310
+    return reply
+
+
+def tags(repository: str) -> tuple[str, ...]:
+    try:
+        with _ask("GET", f"{repository}/tags/list") as reply:
+            return tuple(json.loads(reply.read())["tags"] or ())
+    except urllib.error.HTTPError:
+        return ()
+
+
+def keep_only(repository: str, wanted: Sequence[str], in_use: frozenset[str]) -> None:
+    """Drops all other tags, then the layers that no tag leads to. Digests in use stay, under tags of their own.
+
+    Nothing may be pushed meanwhile, or a layer could go that a new image counts on: the caller holds the lock.
+    """
+    kept = {*wanted, *(tag for digest in in_use if (tag := _tagged(repository, digest)))}
+    others = [tag for tag in tags(repository) if tag not in kept]
+    for tag in others:
+        _ask("DELETE", f"{repository}/manifests/{tag}").close()
+    if others:
+        engine.docker("exec", CONTAINER, "registry", "garbage-collect", "--quiet", "--delete-untagged", CONFIG_PATH)
+
+
+def _tagged(repository: str, digest: str) -> str | None:
+    """The tag that the digest now has; None if the repository does not hold it."""
+    try:
+        with _ask("GET", f"{repository}/manifests/{digest}") as reply:
+            manifest, kind = reply.read(), reply.headers["Content-Type"]
+    except urllib.error.HTTPError:
+        return None
+    tag = f"in-use-{digest.removeprefix('sha256:')[:12]}"
+    _ask("PUT", f"{repository}/manifests/{tag}", manifest, kind).close()
+    return tag
 
 
 def start(places: Places, image: str) -> None:
@@ -56,8 +111,8 @@ def start(places: Places, image: str) -> None:
         *("run", "--detach", "--name", CONTAINER, "--restart", "unless-stopped"),
         *("--publish", f"127.0.0.1:{ADDRESS.partition(':')[2]}:{INNER_PORT}"),
         *("--volume", f"{places.registry_data}:/var/lib/registry"),
-        *("--volume", f"{config}:/etc/distribution/config.yml:ro"),
-        *("--entrypoint", "registry", image, "serve", "/etc/distribution/config.yml"),
+        *("--volume", f"{config}:{CONFIG_PATH}:ro"),
+        *("--entrypoint", "registry", image, "serve", CONFIG_PATH),
     )
     wait_until(answers, what=f"an answer of the registry at {ADDRESS}", within=30)
 

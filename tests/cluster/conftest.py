@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from real_cluster import RealCluster, Space, eventually
 
+from real_cluster import RealCluster, Space, eventually
 from refit_cluster import golang
 from refit_cluster.client import Client
 from refit_cluster.places import Places

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from real_cluster import EXAMPLES, SYSTEM, Space, eventually
 from specs import RECORD, heart
 
@@ -156,10 +157,10 @@ def test_a_file_that_was_altered_in_the_store_is_never_served_and_the_reason_is_
 
 def test_data_can_come_from_a_configmap(serving: Space) -> None:
     rows = "\n".join(f"{n},{n % 7},{'yes' if n % 7 > 3 else 'no'}" for n in range(120))
-    data = {"table.csv": f"id,x,y\n{rows}\n"}
+    data = {"table.csv": f"id,x,grade\n{rows}\n"}
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "table"}, "data": data}
     serving.cluster.run("apply", "-n", serving.name, "-f", "-", text=yaml.safe_dump(manifest))
-    source = {"source": {"uri": "configmap://table/table.csv"}, "target": {"column": "y"}, "ignore": ["id"]}
+    source = {"source": {"uri": "configmap://table/table.csv"}, "target": {"column": "grade"}, "ignore": ["id"]}
     serving.declare("table", heart(data=source))
     serving.becomes_ready("table")
     answer = serving.ask("table", "/v1/models/table:predict", {"instances": [{"x": 6}, {"x": 0}]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from real_cluster import SYSTEM, Space, eventually
 from specs import SLOW, heart
 

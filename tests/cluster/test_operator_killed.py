@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from real_cluster import SYSTEM, Space, eventually
 from specs import heart
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from worlds import CONFIG, NOW, SHA, minutes, record, result, training
 
 from refit.api.deploymentstatus import VersionRecord, VersionState
 from refit.api.results import TrainingResult
 from refit.core.inference import covers
 from refit.core.observed import Proof, RolloutSeen, ServiceSeen
 from refit.core.serving import History, desired, judged, with_result
+from worlds import CONFIG, NOW, SHA, minutes, record, result, training
 
 CANDIDATE = record(2, VersionState.CANDIDATE)
 SERVING = record(1, VersionState.SERVING, since="2026-11-20T00:00:00Z")

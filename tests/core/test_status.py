@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from worlds import NOW, SHA, record, spec, training
 
 from refit.api.conditions import Condition, find, merge
 from refit.api.deploymentstatus import TrainingPhase, VersionState
 from refit.api.modeldeployment import Monitoring
 from refit.core.observed import RolloutSeen, ServiceSeen
 from refit.core.status import Facts, Finding, conditions, finding_of
+from worlds import NOW, SHA, record, spec, training
 
 KEY = "k" * 10
 UP = ServiceSeen(rollout=RolloutSeen(artifact_sha256=SHA[1], version=1, complete=True, available=1))

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from worlds import CONFIG, EARLIER, NOW, deployment, result, spec, training
 
 from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase
 from refit.api.results import EXIT_REFUSED, CheckOutcome, TrainingOutcome, encode
 from refit.core.observed import Deployment, JobSeen, JobState
 from refit.core.training import Step, Wanted, schedule_problem, spec_hash, step, wanted
+from worlds import CONFIG, EARLIER, NOW, deployment, result, spec, training
 
 KEY = spec_hash(deployment())
 WANT = Wanted(key=KEY, spec_hash=KEY, cause="first training")

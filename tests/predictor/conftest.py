@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from onnx_models import DIGITS, HEART, HOUSES, make
 from predictor_process import MAX_BODY, MAX_ROWS, Running, environment, started
-
 from refit.api.signature import Signature
 from refit_predictor.desk import Desk
 from refit_predictor.graph import Graph

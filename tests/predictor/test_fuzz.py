@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from predictor_process import ask
 
+from predictor_process import ask
 from refit_predictor.desk import Desk
 
 NAMES = st.sampled_from(["age", "sex", "chol", "thal", "x0", "x1", "x2", "cp", ""])

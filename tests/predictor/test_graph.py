@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx_models import DIGITS, HEART, HOUSES, Made, export, make
 
+from onnx_models import DIGITS, HEART, HOUSES, Made, export, make
 from refit.api.modeldeployment import Task
 from refit.api.signature import Signature
 from refit_predictor.artifact import Unfit

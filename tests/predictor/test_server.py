@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from onnx_models import DIGITS, HEART, export, make
 from predictor_process import MAX_BODY, MAX_ROWS, Running, environment, started
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from onnx_models import DIGITS, HEART, HOUSES, make
 from predictor_process import MAX_ROWS, ask
-
 from refit_predictor.desk import Desk
 
 ROW = {"age": 41, "sex": "f", "chol": 200.5, "thal": "normal"}

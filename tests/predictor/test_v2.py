@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from onnx_models import DIGITS, HEART, HOUSES, make
 from predictor_process import ask
-
 from refit_predictor.desk import Desk
 
 AGE = {"name": "age", "shape": [2], "datatype": "FP32", "data": [41, 62]}

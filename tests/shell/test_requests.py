@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fake_cluster import FakeCluster
 from refit.api import meta
 from refit.kube.cluster import REMEDIATION_REQUEST

@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fake_cluster import FakeCluster
-from simulated import NAMESPACE, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
-from worlds import CONFIG, NOW, SHA, SPEC, minutes, result
 
+from fake_cluster import FakeCluster
 from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus, VersionState, status_of
 from refit.api.results import EXIT_REFUSED, TrainingOutcome
@@ -27,6 +25,8 @@ from refit.kube.cluster import (
 )
 from refit.shell.metrics import Metrics
 from refit.shell.reconcile import Reconciler
+from simulated import NAMESPACE, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
+from worlds import CONFIG, NOW, SHA, SPEC, minutes, result
 
 KEY = (NAMESPACE, "heart")
 

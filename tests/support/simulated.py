@@ -6,7 +6,6 @@ import hashlib
 from typing import Any
 
 from fake_cluster import FakeCluster
-
 from refit.api import jobs, meta
 from refit.api.base import ApiModel
 from refit.api.deploymentstatus import VersionRecord

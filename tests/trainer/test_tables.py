@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from refit.api.dataspec import DataFormat
 from refit_trainer.errors import RefusedError
-from refit_trainer.tables import read_table
+from refit_trainer.tables import UNPACKED_LIMIT, read_table, unpacked
 
 
 def as_parquet(table: pa.Table) -> bytes:
@@ -82,6 +82,15 @@ def test_parquet_keeps_its_types() -> None:
 def test_what_is_no_parquet_is_refused(content: bytes) -> None:
     with pytest.raises(RefusedError, match="expected Parquet"):
         read_table(content, DataFormat.PARQUET)
+
+
+def test_a_parquet_bomb_is_seen_before_it_is_unpacked() -> None:
+    content = as_parquet(
+        pa.table({"a": pa.DictionaryArray.from_arrays(pa.array([0] * 1_000_000, pa.int8()), ["x" * 9])})
+    )
+    metadata = parquet.ParquetFile(io.BytesIO(content)).metadata
+    assert len(content) < 10_000
+    assert unpacked(metadata) == 8_000_000 < UNPACKED_LIMIT
 
 
 def test_a_refusal_never_quotes_the_data() -> None:

@@ -11,6 +11,9 @@ import signal
 import sys
 import threading
 import time
+import traceback
+
+from refit.api import jobs
 
 STARTED = time.monotonic()
 """Before the imports, which are most of the time of a small training."""
@@ -20,13 +23,21 @@ INTERRUPTED = 143
 
 def main() -> int:
     end_on_sigterm()
-    if sys.argv[1:]:
-        from refit_trainer.local import run  # noqa: PLC0415 - imports follow the clock's start
+    # Before numpy is imported: its threads would follow the node's processors, not the container's.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, os.environ.get(jobs.CPU_LIMIT) or "1")
+    try:
+        if sys.argv[1:]:
+            from refit_trainer.local import run  # noqa: PLC0415 - imports follow the clock's start
 
-        return run(sys.argv[1:], os.environ, since=STARTED)
-    from refit_trainer.job import run_job  # noqa: PLC0415 - see above
+            return run(sys.argv[1:], os.environ, since=STARTED)
+        from refit_trainer.job import run_job  # noqa: PLC0415 - see above
 
-    return run_job(os.environ, since=STARTED)
+        return run_job(os.environ, since=STARTED)
+    except Exception as error:  # noqa: BLE001 - a log may be read by many: what and where, but no values of a traceback
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        print(f"refit_trainer: {type(error).__name__} at {place.filename}:{place.lineno}: {error}", file=sys.stderr)
+        return 1
 
 
 def end_on_sigterm() -> None:

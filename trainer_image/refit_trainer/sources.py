@@ -85,7 +85,13 @@ def _mounted(uri: str, around: Surroundings) -> bytes:
 
 
 def _sample(uri: str, around: Surroundings) -> bytes:
-    return _file(around.samples_directory, f"{urlsplit(uri).netloc}.csv", uri, around.size_limit)
+    name = f"{urlsplit(uri).netloc}.csv"
+    if not around.samples_directory.is_dir():
+        raise RefusedError(
+            "SourceNotFound",
+            f"{uri}: no folder {around.samples_directory}; fill one with trainer_image/samples.py and name it in {SAMPLES_DIR}",
+        )
+    return _file(around.samples_directory, name, uri, around.size_limit)
 
 
 def _file(directory: Path, inside: str, uri: str, size_limit: int) -> bytes:

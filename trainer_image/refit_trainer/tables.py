@@ -127,15 +127,21 @@ def _separator(header: bytes) -> None:
 def _parquet(content: bytes) -> pa.Table:
     try:
         opened = parquet.ParquetFile(io.BytesIO(content))
-        metadata = opened.metadata
-        unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-        if unpacked > UNPACKED_LIMIT or metadata.num_rows * max(metadata.num_columns, 1) * 8 > 4 * UNPACKED_LIMIT:
+        size = unpacked(opened.metadata)
+        if size > UNPACKED_LIMIT:
             raise RefusedError(
-                "SourceTooLarge", f"the Parquet file unpacks to {unpacked} bytes, the limit is {UNPACKED_LIMIT}"
+                "SourceTooLarge", f"the Parquet file unpacks to {size} bytes, the limit is {UNPACKED_LIMIT}"
             )
         return opened.read()
     except (pa.ArrowException, OSError) as error:
         raise RefusedError("DataUnreadable", "expected Parquet, found something else or a damaged file") from error
+
+
+def unpacked(metadata: parquet.FileMetaData) -> int:
+    """Bytes that a Parquet file takes in memory at least: what it says, or eight for every value if that is more,
+    since a file may repeat one value a billion times in a few bytes."""
+    said = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return max(int(said), int(metadata.num_rows * metadata.num_columns * 8))
 
 
 def _headers(names: list[str]) -> None:
