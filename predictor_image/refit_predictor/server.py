@@ -7,10 +7,10 @@ import gc
 import logging.config
 from typing import Any
 
-import kserve  # type: ignore[import-untyped]
+import kserve
 import uvloop
 from kserve import model_server
-from kserve.logging import KSERVE_LOG_CONFIG  # type: ignore[import-untyped]
+from kserve.logging import KSERVE_LOG_CONFIG
 from prometheus_client import REGISTRY
 
 from refit_predictor.desk import Desk
