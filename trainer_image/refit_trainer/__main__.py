@@ -36,7 +36,7 @@ def main() -> int:
         return run_job(os.environ, since=STARTED)
     except Exception as error:  # noqa: BLE001 - a log may be read by many: what and where, but no values of a traceback
         place = traceback.extract_tb(error.__traceback__)[-1]
-        print(f"refit_trainer: {type(error).__name__} at {place.filename}:{place.lineno}: {error}", file=sys.stderr)
+        sys.stderr.write(f"refit_trainer: {type(error).__name__} at {place.filename}:{place.lineno}: {error}\n")
         return 1
 
 
