@@ -152,7 +152,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, server: Server, folder: P
 def _train(folder: Path) -> None:
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     models = importlib.import_module("onnx_models")
-    import joblib  # type: ignore[import-untyped]  # noqa: PLC0415
+    import joblib  # noqa: PLC0415
 
     from refit.api.modeldeployment import Task  # noqa: PLC0415
     from refit.api.signature import Signature  # noqa: PLC0415
@@ -213,7 +213,7 @@ def _sklearn(folder: Path) -> Any:
 
 def _onnxruntime(folder: Path) -> Any:
     import numpy as np  # noqa: PLC0415
-    import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: PLC0415
+    import onnxruntime as ort  # noqa: PLC0415
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1

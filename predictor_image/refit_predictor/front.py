@@ -27,7 +27,8 @@ MODEL_VERSION = b"refit-model-version"
 LARGE_BODY = 32 * 1024
 """Bodies from this size on are answered on a thread, so that single rows need not wait for them."""
 BODY_TIMEOUT = 30.0
-JSON_TYPES = frozenset({b"application/json", b""})
+JSON_TYPES = frozenset({b"application/json", b"application/x-www-form-urlencoded", b""})
+"""The second is what curl says of a body when it is told nothing; what is no JSON is refused when it is read."""
 UTF8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 
 Predict = Callable[[bytes, "str | None"], Reply]

@@ -88,6 +88,19 @@ def test_v2_gives_the_id_of_the_body_back(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("application/json", id="JSON"),
+        pytest.param("Application/JSON; charset=utf-8", id="JSON in UTF-8"),
+        pytest.param("application/x-www-form-urlencoded", id="what curl says when it is told nothing"),
+    ],
+)
+def test_the_content_types_that_json_comes_under(http: httpx.Client, kind: str) -> None:
+    answer = http.post(INFER, content=json.dumps(V2), headers={"content-type": kind})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
     ("method", "path", "headers", "content", "status", "error"),
     [
         pytest.param(
