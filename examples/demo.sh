@@ -22,7 +22,10 @@ while ((SECONDS < deadline)); do
     [ "$now" = "$last" ] || printf '%4ds  Ready=%s\n' "$SECONDS" "$now"
     last=$now
     [ "${now%% *}" = True ] && break
-    [ -n "$(kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.conditions[?(@.type=="Stalled")].reason}')" ] && exit 1
+    if [ -n "$(kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.conditions[?(@.type=="Stalled")].reason}')" ]; then
+        echo "it needs a person: kubectl describe mdep heart -n $namespace" >&2
+        exit 1
+    fi
     kubectl wait mdep/heart -n "$namespace" --for=condition=Ready --timeout=1s >/dev/null 2>&1 || true
 done
 [ "${last%% *}" = True ] || { echo "not ready in time: kubectl describe mdep heart -n $namespace" >&2; exit 1; }
@@ -41,10 +44,10 @@ trap 'kill $forward 2>/dev/null' EXIT
 curl --silent --output /dev/null --retry 20 --retry-connrefused --retry-delay 1 "http://localhost:$port/v2/models/heart/ready"
 
 say "V1: a record, columns by name"
-run curl --silent --fail-with-body "http://localhost:$port/v1/models/heart:predict" -H 'Content-Type: application/json' -d @request-v1.json
+run curl --silent --fail-with-body "http://localhost:$port/v1/models/heart:predict" -d @request-v1.json
 echo
 say "V2: tensors, columns by name"
-run curl --silent --fail-with-body "http://localhost:$port/v2/models/heart/infer" -H 'Content-Type: application/json' -d @request-v2.json
+run curl --silent --fail-with-body "http://localhost:$port/v2/models/heart/infer" -d @request-v2.json
 echo
 
 say "What to try next"
