@@ -167,6 +167,59 @@ def test_data_can_come_from_a_configmap(serving: Space) -> None:
     assert [prediction["label"] for prediction in answer["predictions"]] == ["yes", "no"]
 
 
+WRITE = """
+import random
+draw = random.Random(7)
+with open("/data/sub/table.csv", "w") as file:
+    file.write("x,z,price\\n")
+    for _ in range(200):
+        x, z = draw.random(), draw.random()
+        file.write(f"{x},{z},{3 * x - 2 * z}\\n")
+"""
+
+
+def test_data_can_come_from_a_volume(serving: Space) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "tables"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Mi"}}},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "writer"},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [
+                {
+                    "name": "writer",
+                    "image": serving.cluster.images["operator"],
+                    "command": ["python", "-c", WRITE],
+                    "securityContext": {"runAsUser": 0},
+                    "volumeMounts": [{"name": "data", "mountPath": "/data/sub"}],
+                }
+            ],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "tables"}}],
+        },
+    }
+    for manifest in (claim, pod):
+        serving.cluster.run("apply", "-n", serving.name, "-f", "-", text=yaml.safe_dump(manifest))
+    written = serving.path("v1", "pods", "writer")
+    eventually(
+        lambda: (serving.cluster.get(written) or {})["status"]["phase"] == "Succeeded", 90, "the volume has its file"
+    )
+    spec = heart(
+        data={"source": {"uri": "pvc://tables/table.csv"}, "target": {"column": "price"}},
+        candidates=[{"algorithm": "LinearRegression", "parameters": {"alpha": "0"}}],
+        selection={"metric": "rmse", "maximum": "0.01"},
+    )
+    serving.declare("price", {"task": "Regression", **spec})
+    serving.becomes_ready("price")
+    [answer] = serving.ask("price", "/v1/models/price:predict", {"instances": [{"x": 1, "z": 0.5}]})["predictions"]
+    assert answer == pytest.approx(2.0, abs=0.01)
+
+
 def test_a_regression_answers_numbers(serving: Space) -> None:
     spec = yaml.safe_load((EXAMPLES / "houses.yaml").read_text())["spec"]
     serving.declare("houses", spec)

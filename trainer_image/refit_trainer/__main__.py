@@ -26,6 +26,8 @@ def main() -> int:
     # Before numpy is imported: its threads would follow the node's processors, not the container's.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, os.environ.get(jobs.CPU_LIMIT) or "1")
+    # Before ONNX Runtime is: since 1.29 it tells Microsoft about the models it loads, unless told not to.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         if sys.argv[1:]:
             from refit_trainer.local import run  # noqa: PLC0415 - imports follow the clock's start
