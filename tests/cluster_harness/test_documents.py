@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from refit_cluster import certificates, golang, kind, kserve, node, oci_runtime, projectimages
+from refit_cluster import certificates, golang, kind, kserve, node, oci_runtime
 from refit_cluster.kserve import Images
-from refit_cluster.shell import HarnessError
 
 LACKING = frozenset({"CAP_SYS_RESOURCE"})
 
@@ -190,18 +189,17 @@ def test_webhooks_know_who_signed_and_nothing_else_changes() -> None:
     ]
 
 
+def test_beside_a_bare_api_server_webhooks_are_called_at_an_address() -> None:
+    webhook = {"clientConfig": {"service": {"name": "s", "namespace": "n", "path": "/mutate-pods"}}}
+    hooks = named("MutatingWebhookConfiguration", "m", webhooks=[webhook])
+    kept = kserve.for_a_process([hooks, named("ConfigMap", "c"), controller()], "https://127.0.0.1:9443", "QUJD")
+    called = {"clientConfig": {"url": "https://127.0.0.1:9443/mutate-pods", "caBundle": "QUJD"}}
+    assert kept == [named("MutatingWebhookConfiguration", "m", webhooks=[called]), named("ConfigMap", "c")]
+
+
 def test_a_certificate_names_addresses_and_hosts_apart() -> None:
     assert "subjectAltName=IP:127.0.0.1,DNS:localhost" in certificates.extension_text(["127.0.0.1", "localhost"])
 
 
 def test_a_user_name_with_a_slash_stays_one_name() -> None:
     assert certificates.escaped("team/alice") == "team\\/alice"
-
-
-def test_only_images_with_a_dockerfile_are_built(tmp_path: Path) -> None:
-    for folder in ("operator", "trainer_image"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "operator" / "Dockerfile").touch()
-    assert projectimages.chosen([], tmp_path) == ("operator",)
-    with pytest.raises(HarnessError, match="no Dockerfile for trainer; there are: operator"):
-        projectimages.chosen(["trainer"], tmp_path)
