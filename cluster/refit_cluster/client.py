@@ -11,6 +11,7 @@ import http.client
 import json
 import ssl
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,6 +27,8 @@ from refit_cluster.shell import HarnessError
 APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+IDLE_SECONDS = 20.0
+"""A connection that was not used for longer is not trusted to be open still."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -63,6 +66,7 @@ class Client:
         address = urlsplit(server["server"])
         if address.hostname is None:
             raise HarnessError(f"{kubeconfig} names no server")
+        self._used = time.monotonic()
         self._headers = {"Accept": JSON}
         if "token" in user:
             self._headers["Authorization"] = f"Bearer {user['token']}"
@@ -126,6 +130,9 @@ class Client:
         return answer
 
     def _exchange(self, method: str, target: str, sent: bytes | None, headers: Mapping[str, str]) -> Answer:
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()  # the server may have done so; the request opens another
+        self._used = time.monotonic()
         self._connection.request(method, target, body=sent, headers=headers)
         response = self._connection.getresponse()
         text = response.read()

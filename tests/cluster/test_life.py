@@ -209,6 +209,7 @@ def test_data_can_come_from_a_volume(serving: Space) -> None:
     eventually(
         lambda: (serving.cluster.get(written) or {})["status"]["phase"] == "Succeeded", 90, "the volume has its file"
     )
+    serving.cluster.client.delete(written)
     spec = heart(
         data={"source": {"uri": "pvc://tables/table.csv"}, "target": {"column": "price"}},
         candidates=[{"algorithm": "LinearRegression", "parameters": {"alpha": "0"}}],
