@@ -139,3 +139,16 @@ async def test_a_closed_queue_lets_the_running_pass_end_and_starts_no_other() ->
         await closing
         await settle()
     assert ended == ["a"]
+
+
+async def test_a_worker_that_waits_for_a_date_leaves_no_task_for_others_to_find() -> None:
+    queue = KeyedQueue[str](Clock())
+
+    async def one_pass(_: str) -> None:
+        pass
+
+    queue.add_after("a", timedelta(seconds=60))
+    before = asyncio.all_tasks()
+    async with working(queue, one_pass, workers=3):
+        await settle()
+        assert len(asyncio.all_tasks() - before) == 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,10 +38,38 @@ Count = Callable[[str, str], None]
 """Told the verb and the HTTP status code ("0" for no answer) of each request."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """The server that a client speaks to and how it proves itself, for what makes connections of its own."""
+
+    server: str
+    verify: bool
+    ca_path: str | None
+    certificate_path: str | None
+    key_path: str | None
+    proxy_url: str | None
+    authorization: str
+    """Scheme and token, or nothing."""
+
+
+async def credentials(api: client.ApiClient) -> Credentials:
+    """As of now: a token that is read from a file or made by a command is a fresh one."""
+    found = api.configuration
+    return Credentials(
+        server=found.host,
+        verify=found.verify_ssl,
+        ca_path=found.ssl_ca_cert,
+        certificate_path=found.cert_file,
+        key_path=found.key_file,
+        proxy_url=found.proxy,
+        authorization=await found.get_api_key_with_prefix("BearerToken") or "",
+    )
+
+
 async def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
-    """A client for the pod's own service account, or for a kubeconfig where there is none."""
+    """A client for the pod's own service account, or for a kubeconfig where there is none or one is named."""
     found = client.Configuration()
-    if kubeconfig is None:
+    if kubeconfig is None and context is None:
         try:
             config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]  # the client has none
             return client.ApiClient(found)

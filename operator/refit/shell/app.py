@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import aiohttp
 import kopf
 
-from refit.kube.live import LiveCluster, connect
+from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
 from refit.shell.endpoint import Endpoint
 from refit.shell.metrics import Metrics
@@ -72,9 +72,8 @@ async def run(settings: Settings) -> None:
         )
         registry = kopf.OperatorRegistry()
         requests: KeyedQueue[Key] = KeyedQueue(time.monotonic)
-        handlers.register(
-            registry, queue.add, requests.add, login=handlers.login_for(settings.kubeconfig, settings.context)
-        )
+        login = handlers.login_with(lambda: credentials(api))
+        handlers.register(registry, queue.add, requests.add, login=login)
         watching = asyncio.create_task(
             kopf.operator(
                 registry=registry,

@@ -6,15 +6,17 @@ that a restart would lose. Kopf brings listing, watching, reconnecting and authe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import kopf
 
 from refit.api import meta
+from refit.kube.live import Credentials
 from refit.shell.observe import Key
 
 Add = Callable[[Key], None]
+Login = Callable[..., Awaitable[kopf.ConnectionInfo]]
 
 CHILDREN = (
     ("batch", "v1", "jobs"),
@@ -30,7 +32,7 @@ def register(
     add: Add,
     add_request: Add,
     *,
-    login: Callable[..., kopf.ConnectionInfo | None],
+    login: Login,
 ) -> None:
     """Registers the handlers; `add` and `add_request` put a key into their queue and do nothing else."""
 
@@ -75,14 +77,24 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def login_for(kubeconfig: str | None, context: str | None) -> Callable[..., kopf.ConnectionInfo | None]:
-    """The one login method that fits: the pod's service account, or the kubeconfig that was named."""
+def login_with(credentials: Callable[[], Awaitable[Credentials]]) -> Login:
+    """The one login: what the gateway itself connects with, so that both speak to the same cluster as the same user.
 
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        if kubeconfig is None and context is None:
-            found = kopf.login_with_service_account(**kwargs)
-            if found is not None:
-                return found
-        return kopf.login_with_kubeconfig(**kwargs)
+    Kopf's own would read $KUBECONFIG, and not the file and context that the settings name.
+    """
+
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        found = await credentials()
+        scheme, _space, token = found.authorization.partition(" ")
+        return kopf.ConnectionInfo(
+            server=found.server,
+            ca_path=found.ca_path,
+            insecure=not found.verify,
+            certificate_path=found.certificate_path,
+            private_key_path=found.key_path,
+            scheme=scheme or None,
+            token=token or None,
+            proxy_url=found.proxy_url,
+        )
 
     return login

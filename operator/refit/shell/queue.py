@@ -7,6 +7,7 @@ afterwards; added ten times while it waits, it gets one. Nothing here knows what
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
@@ -123,10 +124,10 @@ class KeyedQueue(Generic[K]):
                 return key
             self._wake.clear()
             until = self._later[0][0] - self._clock() if self._later and not self._closed else None
-            try:
-                await asyncio.wait_for(self._wake.wait(), until)
-            except TimeoutError:
-                continue
+            # Not wait_for: it waits in a task of its own, which Kopf takes for one of its own and cancels when it ends.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until):
+                    await self._wake.wait()
 
     def _promote_due(self) -> None:
         while self._later and self._later[0][0] <= self._clock():
