@@ -82,6 +82,12 @@ def _images(call: Call) -> None:
     sys.stdout.writelines(f"{name}: {reference}\n" for name, reference in published.items())
 
 
+def _deploy(call: Call) -> None:
+    # Helm refuses a second release at a time, but need not wait for an image being built.
+    with exclusive(call.places.root / "deploy-lock", out=sys.stderr):
+        sys.stdout.write(deploy(call.checkout, call.places, call.chosen.more))
+
+
 def _apiserver(call: Call) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ControlPlane(call.places) as plane, contextlib.suppress(KeyboardInterrupt):
@@ -99,7 +105,7 @@ COMMANDS: dict[str, Callable[[Call], object]] = {
     "kubeconfig": lambda call: sys.stdout.write(f"{status.kubeconfig(call.places)}\n"),
     "path": _path,
     "images": _images,
-    "deploy": lambda call: sys.stdout.write(deploy(call.checkout, call.places, call.chosen.more)),
+    "deploy": _deploy,
     "apiserver": _apiserver,
 }
 

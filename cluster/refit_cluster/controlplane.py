@@ -32,7 +32,7 @@ from refit_cluster import certificates, golang, kind, kserve
 from refit_cluster.certificates import Pair
 from refit_cluster.lock import exclusive
 from refit_cluster.places import Places
-from refit_cluster.shell import HarnessError, wait_until
+from refit_cluster.shell import HarnessError, found, wait_until
 
 HOST = "127.0.0.1"
 ADMIN_GROUP = "system:masters"
@@ -66,6 +66,8 @@ class ControlPlane:
     def __init__(self, places: Places | None = None, *, extra_arguments: Sequence[str] = ()) -> None:
         self.places = places or Places.from_env(os.environ)
         self._extra = tuple(extra_arguments)
+        # Where a killed test run would leave its processes behind, the kernel ends them with it.
+        self._until_we_end = ("setpriv", "--pdeathsig", "KILL", "--") if found("setpriv") else ()
         self._commands: dict[Part, list[str]] = {}
         self._environments: dict[Part, Mapping[str, str]] = {}
         self._probes: dict[Part, str] = {}
@@ -170,7 +172,7 @@ class ControlPlane:
             return
         with self.log(part).open("ab") as out:
             self._running[part] = subprocess.Popen(
-                self._commands[part],
+                [*self._until_we_end, *self._commands[part]],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

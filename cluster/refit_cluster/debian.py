@@ -97,6 +97,12 @@ def install(packages: tuple[str, ...]) -> None:
     retried(lambda: run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=QUIET))
 
 
+def mounted_below(root: Path, mounts: str) -> tuple[str, ...]:
+    """What is mounted in a directory, innermost first; `mounts` is the text of /proc/self/mounts."""
+    places = (line.split()[1] for line in mounts.splitlines())
+    return tuple(sorted((place for place in places if place.startswith(f"{root}/")), reverse=True))
+
+
 def root_file_system(places: Places) -> Path:
     """A tar of a minimal Debian with this machine's apt sources and certificate authorities, made once."""
     tar = places.root / "rootfs" / f"{versions.DEBIAN}.tar"
@@ -108,6 +114,9 @@ def root_file_system(places: Places) -> Path:
     if main is None:
         raise HarnessError(f"the machine's apt sources name no suite {versions.DEBIAN}")
     root = places.build / "rootfs"
+    for place in mounted_below(root, Path("/proc/self/mounts").read_text()):
+        # An interrupted debootstrap leaves the kernel's file systems there, which cannot be deleted.
+        run(["umount", place])
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     bootstrap: list[str | Path] = [

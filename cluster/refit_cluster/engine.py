@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from refit_cluster import capability, debian, oci_runtime, process
@@ -39,11 +39,8 @@ def start(places: Places) -> None:
     dockerd = found("dockerd", Path("/usr/sbin"))
     if dockerd is None:
         raise HarnessError("dockerd is not installed")
-    _end_leftover_containerd()
     inner_pid_file = places.state / "docker-engine.pid"
-    for leftover in (inner_pid_file, SOCKET):
-        leftover.unlink(missing_ok=True)
-    shutil.rmtree(EXEC_ROOT, ignore_errors=True)
+    clear_leftovers((inner_pid_file, SOCKET), EXEC_ROOT)
     arguments: list[str | Path] = [
         dockerd,
         *("--data-root", places.docker_data),
@@ -67,12 +64,19 @@ def stop(places: Places) -> bool:
     return process.stop(pid_file(places))
 
 
-def _end_leftover_containerd() -> None:
-    """A killed dockerd leaves the containerd it started; a new one would not find its socket again."""
-    pid = EXEC_ROOT / "containerd" / "containerd.pid"
-    if pid.exists() and pid.read_text().strip().isdigit():
-        process.Remembered(int(pid.read_text()), "containerd").write(pid)
-        process.stop(pid)
+def clear_leftovers(files: Iterable[Path], exec_root: Path) -> None:
+    """Removes what would keep a new dockerd from starting after an earlier one was killed.
+
+    Its containers may have outlived it. What the exec root knows of them must stay, or the new dockerd would start
+    them a second time beside themselves; with it, it ends the old ones first. Only containerd's pid file must go: a
+    number there that is not free makes dockerd wait for a containerd that never answers.
+    """
+    pid_file = exec_root / "containerd" / "containerd.pid"
+    if pid_file.exists() and pid_file.read_text().strip().isdigit():
+        process.Remembered(int(pid_file.read_text()), "containerd").write(pid_file)
+        process.stop(pid_file)
+    for leftover in (*files, pid_file):
+        leftover.unlink(missing_ok=True)
 
 
 def _runtime_arguments(places: Places) -> list[str]:

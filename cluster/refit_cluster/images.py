@@ -55,7 +55,8 @@ def build(
     tag: str, context: Path, arguments: Mapping[str, str], dockerfile: Path | None = None, *, target: str = ""
 ) -> None:
     """The host's network, because the build container has no name server of its own behind some proxies."""
-    command: list[str | Path] = ["build", "--network", "host", "--tag", tag]
+    # A step that fails would leave its container, and with it every layer below.
+    command: list[str | Path] = ["build", "--network", "host", "--force-rm", "--tag", tag]
     for name, value in (*proxy_arguments(os.environ).items(), *arguments.items()):
         command += ["--build-arg", f"{name}={value}"]
     if dockerfile:

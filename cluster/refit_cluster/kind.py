@@ -10,7 +10,7 @@ import yaml
 
 from refit_cluster import engine, versions
 from refit_cluster.places import Places
-from refit_cluster.shell import CommandFailedError, run, succeeds
+from refit_cluster.shell import HarnessError, run, succeeds, wait_until
 
 NAME = "refit"
 NODE = f"{NAME}-control-plane"
@@ -90,16 +90,26 @@ def _volume(name: str, path: str, path_type: str, *, read_only: bool) -> dict[st
     return {"name": name, "hostPath": path, "mountPath": path, "pathType": path_type, "readOnly": read_only}
 
 
-def is_up(places: Places, image: str) -> bool:
-    """The cluster is kept only if its node runs this very image and its API server answers."""
+def is_up(places: Places, image: str, *, within: float = 90) -> bool:
+    """The cluster is kept if its node runs this very image and its API server answers, now or after a restart.
+
+    A node that is down, as after a crash of the engine, is started again: what is stored in it is worth the wait.
+    """
     if not places.kubeconfig.exists():
         return False
     try:
-        seen = engine.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", NODE).split()
-    except CommandFailedError:
+        running, seen = engine.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", NODE).split()
+        if seen != image:
+            return False
+        if running != "true":
+            engine.docker("start", NODE)
+        wait_until(_answers, what="an answer of the API server", within=within)
+    except HarnessError:
         return False
-    if seen != ["true", image]:
-        return False
+    return True
+
+
+def _answers() -> bool:
     return succeeds(
         ["docker", "exec", NODE, "kubectl", *ADMIN, "get", "--raw", "/readyz", "--request-timeout=5s"], timeout=15
     )

@@ -45,7 +45,7 @@ def image(places: Places) -> str:
     for name, built in contents.items():
         engine.docker("tag", built, name)
     engine.docker("save", "--output", archive, *contents)
-    container = engine.docker("run", "--detach", "--privileged", "--entrypoint", "sleep", root, "3600").strip()
+    container = engine.docker("run", "--detach", "--rm", "--privileged", "--entrypoint", "sleep", root, "3600").strip()
     try:
         engine.docker("exec", container, "bash", "-c", START_CONTAINERD)
         ctr = ("docker", "exec", "-i", container, "ctr", "-n", "k8s.io")

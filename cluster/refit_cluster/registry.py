@@ -46,12 +46,18 @@ MANIFESTS = ", ".join(
 )
 
 
-def answers() -> bool:
-    try:
-        with _ask("GET", "") as reply:
-            return bool(reply.status == HTTPStatus.OK)
-    except OSError:
-        return False
+def answers(address: str = ADDRESS) -> bool:
+    """Whether a registry is there; one that first wants to know who asks is, too."""
+    host = address.partition("/")[0]
+    for scheme in ("http",) if address == ADDRESS else ("https", "http"):
+        try:
+            with urllib.request.urlopen(f"{scheme}://{host}/v2/", timeout=3):  # noqa: S310
+                return True
+        except urllib.error.HTTPError as refusal:
+            return refusal.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        except OSError:
+            continue
+    return False
 
 
 def _ask(method: str, path: str, body: bytes | None = None, kind: str = "") -> http.client.HTTPResponse:

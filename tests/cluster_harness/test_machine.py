@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refit_cluster import capability, debian, lock
+from refit_cluster import capability, debian, engine, lock, process
 from refit_cluster.debian import Source
 from refit_cluster.places import Places
 from refit_cluster.process import Remembered
@@ -134,3 +134,62 @@ def test_a_step_says_how_long_it_took() -> None:
 )
 def test_where_the_cache_is(environ: dict[str, str], root: str) -> None:
     assert Places.from_env(environ) == Places(Path(root))
+
+
+def leftovers_of_a_killed_engine(root: Path, pid: str) -> tuple[Path, Path]:
+    """The files of a dockerd that was killed: its socket and its exec root, with what containerd knows of containers."""
+    socket, exec_root = root / "docker.sock", root / "exec"
+    state = exec_root / "containerd" / "daemon" / "io.containerd.runtime.v2.task" / "moby" / "0123"
+    state.mkdir(parents=True)
+    (exec_root / "containerd" / "containerd.pid").write_text(pid)
+    socket.touch()
+    return socket, exec_root
+
+
+@pytest.mark.parametrize(
+    "pid",
+    [
+        pytest.param("999999999", id="whose containerd ended with it"),
+        pytest.param(str(os.getpid()), id="whose containerd's number is somebody else's now"),
+        pytest.param("", id="that was killed while it wrote the number"),
+    ],
+)
+def test_what_a_killed_engine_leaves_goes_but_not_what_it_knows_of_its_containers(tmp_path: Path, pid: str) -> None:
+    socket, exec_root = leftovers_of_a_killed_engine(tmp_path, pid)
+    engine.clear_leftovers((socket, tmp_path / "none.pid"), exec_root)
+    left = sorted(path.relative_to(exec_root).as_posix() for path in exec_root.rglob("*") if not any(path.iterdir()))
+    assert (socket.exists(), left) == (False, ["containerd/daemon/io.containerd.runtime.v2.task/moby/0123"])
+
+
+def test_nothing_is_left_of_an_engine_that_never_ran(tmp_path: Path) -> None:
+    engine.clear_leftovers((tmp_path / "docker.sock",), tmp_path / "exec")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_outlived_its_command_is_ended_by_its_number(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    started = process.start(["sleep", "60"], pid_file=pid_file, log=tmp_path / "log")
+    assert started.is_alive()
+    assert process.stop(pid_file)
+    os.waitpid(started.pid, 0)
+    assert (started.is_alive(), pid_file.exists()) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("999999999 sleep", id="a process that is gone"),
+        pytest.param(f"{os.getpid()} dockerd", id="a number that is ours now"),
+        pytest.param("half wri", id="a file that was cut short"),
+    ],
+)
+def test_a_stale_pid_file_ends_nobody(tmp_path: Path, text: str) -> None:
+    pid_file = tmp_path / "pid"
+    pid_file.write_text(text)
+    assert (process.stop(pid_file), pid_file.exists()) == (False, False)
+
+
+def test_what_an_interrupted_bootstrap_left_mounted_is_found_innermost_first() -> None:
+    mounts = "proc /b/rootfs/proc proc rw 0 0\nsysfs /b/rootfs/sys sysfs rw 0 0\nx /b/rootfs/sys/fs x rw 0 0\ny /b/rootfs2 y rw 0 0\n"
+    expected = ("/b/rootfs/sys/fs", "/b/rootfs/sys", "/b/rootfs/proc")
+    assert debian.mounted_below(Path("/b/rootfs"), mounts) == expected
