@@ -68,6 +68,7 @@ def heart(cluster: Client, sample: Mapping[str, Mapping[str, Any]]) -> Iterator[
         namespace=NAMESPACE,
         uid="6a1cf8de-30c1-4ba1-9d0a-0c2f3f0cbb57",
         generation=1,
+        resource_version="1",
         spec=spec_of(dict(sample["minimal"])),
         status=ModelDeploymentStatus(),
     )

@@ -11,8 +11,9 @@ import pytest
 
 from fake_cluster import FakeCluster
 from refit.api.conditions import find
-from refit.api.deploymentstatus import ModelDeploymentStatus, VersionState, status_of
+from refit.api.deploymentstatus import ModelDeploymentStatus, VersionRecord, VersionState, status_of
 from refit.api.results import EXIT_REFUSED, TrainingOutcome
+from refit.core.observed import Proof
 from refit.core.plan import Champion
 from refit.kube.cluster import (
     EVENT,
@@ -24,7 +25,7 @@ from refit.kube.cluster import (
     UnreachableError,
 )
 from refit.shell.metrics import Metrics
-from refit.shell.reconcile import Reconciler
+from refit.shell.reconcile import AT_ONCE, Reconciler
 from simulated import NAMESPACE, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
 from worlds import CONFIG, NOW, SHA, SPEC, minutes, result
 
@@ -52,6 +53,7 @@ class Life:
         else:
             there["spec"] = spec
             there["metadata"]["generation"] += 1
+            there["metadata"]["resourceVersion"] += "-edited"
 
     async def look(self, times: int = 1) -> timedelta | None:
         """Passes, each by an operator that has just started: it remembers nothing."""
@@ -298,6 +300,24 @@ async def test_a_bad_schedule_is_told_and_nothing_is_started(life: Life) -> None
     life.declare(training={**SPEC["training"], "schedule": "61 * * * *"})
     await life.look()
     assert (life.ready(), life.cluster.names(JOB)) == (("False", "InvalidSpec"), [])
+
+
+async def test_a_spec_that_changes_under_a_pass_is_looked_at_again_and_not_judged_by_the_old_one(life: Life) -> None:
+    await life.look()
+
+    async def edit_meanwhile(url: str, model: str, record: VersionRecord) -> Proof:
+        life.declare(training={**SPEC["training"], "folds": 3})
+        return await FakeEndpoint.prove(life.endpoint, url, model, record)
+
+    life.trained()
+    await life.look(2)
+    roll_out(life.cluster)
+    life.endpoint.prove = edit_meanwhile  # type: ignore[method-assign]  # an edit at the worst moment
+    assert await life.look() == AT_ONCE
+    assert life.status().observed_generation == 1
+    del life.endpoint.prove
+    await life.look()
+    assert (life.ready(), life.status().observed_generation) == (("False", "Training"), 2)
 
 
 async def test_events_tell_each_change_once(life: Life) -> None:

@@ -70,8 +70,11 @@ class FakeCluster:
     async def apply_status(self, manifest: Manifest) -> Manifest:
         address = self._address(manifest)
         there = self.objects.get(address)
-        if there is None or manifest["metadata"].get("uid", there["metadata"]["uid"]) != there["metadata"]["uid"]:
+        if there is None:
             raise NotFoundError(f"{address[2]} is not there")
+        seen = there["metadata"]["resourceVersion"]
+        if manifest["metadata"].get("resourceVersion", seen) != seen:
+            raise ConflictError(f"{address[2]} changed")
         return self._write("status", address, {**there, "status": copy.deepcopy(manifest["status"])})
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
@@ -115,11 +118,17 @@ class FakeCluster:
     def _new(self, manifest: Manifest) -> Manifest:
         found = copy.deepcopy(manifest)
         number = next(self._numbers)
-        found["metadata"] = {"uid": f"uid-{number}", "generation": 1, **found["metadata"]}
+        found["metadata"] = {
+            "uid": f"uid-{number}",
+            "generation": 1,
+            "resourceVersion": str(number),
+            **found["metadata"],
+        }
         return found
 
     def _write(self, verb: str, address: Address, found: Manifest) -> Manifest:
         self._tell(verb, address)
+        found["metadata"] = {**found["metadata"], "resourceVersion": str(next(self._numbers))}
         self.objects[address] = found
         return copy.deepcopy(found)
 

@@ -47,6 +47,7 @@ def deployment(status: ModelDeploymentStatus | None = None, **changes: Any) -> D
         "namespace": "clinic",
         "uid": UID,
         "generation": 1,
+        "resource_version": "7",
         "spec": spec(),
         "status": status or ModelDeploymentStatus(),
     }

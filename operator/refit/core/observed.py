@@ -35,6 +35,7 @@ class Deployment:
     namespace: str
     uid: str
     generation: int
+    resource_version: str
     spec: ModelDeploymentSpec
     status: ModelDeploymentStatus
     train_requested: str = ""

@@ -32,7 +32,7 @@ class Passes:
         )
         self._total = Counter(
             "refit_reconcile_total",
-            "Reconcile passes by result: done, gone, error, unreadable.",
+            "Reconcile passes by result: done, gone, stale, error, unreadable.",
             ["result"],
             registry=registry,
         )

@@ -81,6 +81,7 @@ def parse(manifest: Manifest) -> Deployment:
         namespace=metadata["namespace"],
         uid=metadata["uid"],
         generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
         spec=spec,
         status=status,
         train_requested=(metadata.get("annotations") or {}).get(TRAIN_REQUESTED, "")[:64],

@@ -29,6 +29,13 @@ class Aliases(Protocol):
         """Points the alias at the version."""
 
 
+AT_ONCE = timedelta(milliseconds=50)
+
+
+class StaleError(Exception):
+    """The ModelDeployment changed while the pass looked at it: what was decided may be wrong, so look again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconciler:
     """One pass over one ModelDeployment, with all that a pass needs."""
@@ -50,6 +57,9 @@ class Reconciler:
                 log.error("modeldeployment %s/%s cannot be read: %s", *key, error)  # noqa: TRY400  # no traceback for a user's mistake
                 await self._say_unreadable(key, str(error))
                 return self.config.resync
+            except StaleError:
+                outcome.result = "stale"
+                return AT_ONCE
             except Exception as error:
                 outcome.result = "error"
                 log.warning("pass over %s/%s failed: %s", *key, error, exc_info=not _is_weather(error))
@@ -108,6 +118,8 @@ class Reconciler:
             await self.cluster.apply_status(status_manifest(deployment, wanted.status))
         except NotFoundError:  # deleted meanwhile
             return
+        except ConflictError as error:
+            raise StaleError from error
         for note in wanted.notes:
             log.log(
                 logging.WARNING if note.warning else logging.INFO,
@@ -148,11 +160,19 @@ class Reconciler:
 
 
 def status_manifest(deployment: Deployment, status: ModelDeploymentStatus) -> Manifest:
-    """The status as an object to apply; the uid keeps it from landing on a later object of the same name."""
+    """The status as an object to apply.
+
+    The resource version keeps it from landing on an object that changed since it was read, or on a later one of
+    the same name. (A uid would not: the API server does not look at it where a status is written.)
+    """
     return {
         "apiVersion": meta.API_VERSION,
         "kind": meta.DEPLOYMENT_KIND,
-        "metadata": {"name": deployment.name, "namespace": deployment.namespace, "uid": deployment.uid},
+        "metadata": {
+            "name": deployment.name,
+            "namespace": deployment.namespace,
+            "resourceVersion": deployment.resource_version,
+        },
         "status": status.wire(),
     }
 

@@ -15,7 +15,7 @@ from refit.api.conditions import Condition, ConditionStatus
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import stamp
 from refit.kube import cluster as kinds
-from refit.kube.cluster import Cluster, Manifest, NotFoundError
+from refit.kube.cluster import Cluster, ConflictError, Manifest, NotFoundError
 from refit.shell.observe import Key
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class RequestAnswerer:
         log.info("remediationrequest %s/%s: %s: %s", *key, reason, message)
         try:
             await self.cluster.apply_status(_status(request, reason, message, self.clock()))
-        except NotFoundError:  # deleted meanwhile
+        except (NotFoundError, ConflictError):  # deleted or changed meanwhile; then there is another event
             return
 
 
@@ -66,6 +66,10 @@ def _status(request: Manifest, reason: Reason, message: str, now: datetime) -> M
     return {
         "apiVersion": meta.API_VERSION,
         "kind": meta.REQUEST_KIND,
-        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "resourceVersion": metadata["resourceVersion"],
+        },
         "status": {"observedGeneration": metadata["generation"], "conditions": [condition.wire()]},
     }
