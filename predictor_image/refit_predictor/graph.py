@@ -23,7 +23,7 @@ from refit_predictor.tensors import Runner
 
 # Since 1.29 ONNX Runtime tells Microsoft about the models it loads, unless this is set before it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import onnxruntime as ort  # type: ignore[import-untyped]
+import onnxruntime as ort
 
 TENSORS = {ColumnType.NUMBER: "tensor(float)", ColumnType.CATEGORY: "tensor(string)"}
 OUTPUTS = {
