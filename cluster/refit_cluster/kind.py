@@ -131,6 +131,21 @@ def delete(places: Places, kind: Path) -> None:
     shutil.rmtree(places.state / "audit", ignore_errors=True)
 
 
+def forget_images(repository: str, keep: frozenset[str]) -> None:
+    """Drops a repository's images from the node, but for the digests to keep."""
+    ctr = ("exec", NODE, "ctr", "--namespace", "k8s.io", "images")
+    dropped = references_to_others(engine.docker(*ctr, "ls"), repository, keep)
+    if dropped:
+        engine.docker(*ctr, "rm", *dropped)
+
+
+def references_to_others(listed: str, repository: str, keep: frozenset[str]) -> tuple[str, ...]:
+    """Every name that containerd has for such images; one also goes by the digest of its configuration."""
+    rows = [(words[0], words[2]) for words in map(str.split, listed.splitlines()[1:]) if len(words) > 2]  # noqa: PLR2004
+    others = {digest for name, digest in rows if name.startswith(f"{repository}@")} - keep
+    return tuple(name for name, digest in rows if digest in others)
+
+
 def minor_of(image: str) -> int:
     """35 for an image tagged v1.35.4 or v1.35.4-0123456789ab."""
     return versions.minor(image.partition("@")[0].rpartition(":")[2])

@@ -58,6 +58,10 @@ def start(args: Sequence[str | Path], *, pid_file: Path, log: Path, env: Mapping
         )
     remembered = Remembered(begun.pid, whole[0])
     remembered.write(pid_file)
+    # For a moment after exec the kernel shows no command line, and a process without one counts as somebody else's.
+    end = time.monotonic() + 5
+    while begun.poll() is None and not remembered.is_alive() and time.monotonic() < end:
+        time.sleep(0.001)
     return remembered
 
 

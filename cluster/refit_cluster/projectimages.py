@@ -7,6 +7,7 @@ forgotten, an image whose files have not changed is not even handed to Docker, a
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from refit_cluster import engine, images, recipes, registry
+from refit_cluster import engine, images, kind, recipes, registry
 from refit_cluster.places import Places
 from refit_cluster.progress import Progress
 from refit_cluster.shell import HarnessError, run
@@ -81,7 +82,8 @@ def publish(names: Sequence[str], checkout: Path, places: Places, out: TextIO) -
             dockerfile = (checkout / FOLDERS[name] / "Dockerfile").read_text()
             build = Build(name, dockerfile, Path(context) / "files", base, cluster.registry)
             _fill(build, checkout)
-            _publish_one(build, places, datetime.now(UTC))
+            if _publish_one(build, places, datetime.now(UTC)):
+                _clean_up(build, cluster, places)
     return references(places)
 
 
@@ -103,11 +105,12 @@ def in_use(places: Places) -> frozenset[str]:
     return frozenset(reference.partition("@")[2] for reference in known)
 
 
-def _publish_one(build: Build, places: Places, now: datetime) -> None:
+def _publish_one(build: Build, places: Places, now: datetime) -> bool:
+    """Builds and pushes the image; False if the one that is there is made from the same."""
     stamp = places.state / "pushed" / build.name
     known, made_from = references(places), build.made_from()
     if build.name in known and stamp.is_file() and stamp.read_text() == made_from:
-        return
+        return False
     arguments = {"BASE": build.base} if build.base else {}
     dockerfile = build.context.with_name("Dockerfile")
     dockerfile.write_text(build.dockerfile)
@@ -122,19 +125,27 @@ def _publish_one(build: Build, places: Places, now: datetime) -> None:
     places.images.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
     stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(made_from)
-    _clean_up(build, in_use(places))
+    return True
 
 
-def _clean_up(build: Build, digests: frozenset[str]) -> None:
-    """Removes older builds here and in our own registry; somebody else's registry is theirs to clean."""
-    for repository in (f"{LOCAL}/{build.repository}", f"{build.address}/{build.repository}"):
+def _clean_up(build: Build, cluster: Cluster, places: Places) -> None:
+    """Removes older builds here, in our own registry and node; what is somebody else's is theirs to clean."""
+    name = f"{build.address}/{build.repository}"
+    for repository in (f"{LOCAL}/{build.repository}", name):
         there = images.tags(repository)
         for tag in set(there) - set(newest(there)):
             engine.docker("image", "rm", f"{repository}:{tag}")
     # What a build running elsewhere has just made has no name yet either.
     engine.docker("image", "prune", "--force", "--filter", "until=10m")
-    if build.address == registry.ADDRESS:
+    if cluster.source is not Source.CONTEXT:
+        digests = in_use(places)
         registry.keep_only(build.repository, newest(registry.tags(build.repository)), digests)
+        kind.forget_images(name, digests | _of_pods(cluster, places))
+
+
+def _of_pods(cluster: Cluster, places: Places) -> frozenset[str]:
+    pods = cluster.kubectl(places)("get", "pods", "--all-namespaces", "--output", "jsonpath={..image}")
+    return frozenset(re.findall("sha256:[0-9a-f]{64}", pods))
 
 
 def newest(tags: Sequence[str]) -> tuple[str, ...]:

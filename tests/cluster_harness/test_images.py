@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from refit_cluster import projectimages, recipes
+from refit_cluster import kind, projectimages, recipes
 from refit_cluster.places import Places
 from refit_cluster.projectimages import Build
 from refit_cluster.shell import HarnessError
@@ -109,3 +109,25 @@ def test_what_was_deployed_and_what_is_newest_stay_in_the_registry(tmp_path: Pat
     (places.state / "values.json").write_text('{"images": {"operator": "r/refit-operator@sha256:1"}}')
     places.images.write_text('{"operator": "r/refit-operator@sha256:2", "trainer": "r/refit-trainer@sha256:3"}')
     assert projectimages.in_use(places) == {"sha256:1", "sha256:2", "sha256:3"}
+
+
+LISTED = """\
+REF                          TYPE        DIGEST   SIZE     PLATFORMS   LABELS
+localhost:5001/refit-ui@d1   m           d1       1.0 MiB  linux/amd64 managed
+localhost:5001/refit-ui@d2   m           d2       1.0 MiB  linux/amd64 managed
+localhost:5001/refit-uix@d3  m           d3       1.0 MiB  linux/amd64 managed
+registry.k8s.io/pause:3      m           d4       1.0 MiB  linux/amd64 managed
+sha256:c1                    m           d1       1.0 MiB  linux/amd64 managed
+sha256:c2                    m           d2       1.0 MiB  linux/amd64 managed
+"""
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        pytest.param({"d2"}, ("localhost:5001/refit-ui@d1", "sha256:c1"), id="by both of their names"),
+        pytest.param({"d1", "d2"}, (), id="none of those in use"),
+    ],
+)
+def test_images_that_the_node_need_not_keep(keep: set[str], expected: tuple[str, ...]) -> None:
+    assert kind.references_to_others(LISTED, "localhost:5001/refit-ui", frozenset(keep)) == expected
