@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from real_cluster import EXAMPLES, SYSTEM, Space, eventually
+from refit.core.pods import container_security, pod_security
 from specs import RECORD, heart
 
 pytestmark = pytest.mark.cluster
@@ -49,6 +50,7 @@ def load(serving: Space) -> Iterator[str]:
         "metadata": {"name": "load", "namespace": serving.name},
         "spec": {
             "restartPolicy": "Never",
+            "securityContext": pod_security(),
             "terminationGracePeriodSeconds": 0,
             "automountServiceAccountToken": False,
             "containers": [
@@ -56,6 +58,7 @@ def load(serving: Space) -> Iterator[str]:
                     "name": "load",
                     "image": serving.cluster.images["operator"],
                     "command": ["python", "-c", LOAD, url, json.dumps(RECORD)],
+                    "securityContext": container_security(),
                 }
             ],
         },
@@ -191,12 +194,13 @@ def test_data_can_come_from_a_volume(serving: Space) -> None:
         "metadata": {"name": "writer"},
         "spec": {
             "restartPolicy": "Never",
+            "securityContext": pod_security(),
             "containers": [
                 {
                     "name": "writer",
                     "image": serving.cluster.images["operator"],
                     "command": ["python", "-c", WRITE],
-                    "securityContext": {"runAsUser": 0},
+                    "securityContext": container_security(),
                     "volumeMounts": [{"name": "data", "mountPath": "/data/sub"}],
                 }
             ],

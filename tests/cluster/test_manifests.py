@@ -1,0 +1,41 @@
+"""The plain manifests, as an API server takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from real_cluster import EXAMPLES, RealCluster
+
+pytestmark = pytest.mark.cluster
+
+ROOT: Path = EXAMPLES.parent
+
+
+@pytest.mark.parametrize(
+    ("what", "arguments"),
+    [
+        pytest.param(["customresourcedefinition"] * 2, ("-f", str(ROOT / "crds")), id="the CRDs"),
+        pytest.param(
+            [
+                "namespace",
+                "serviceaccount",
+                "clusterrole",
+                "clusterrolebinding",
+                "configmap",
+                "service",
+                "service",
+                "persistentvolumeclaim",
+                "deployment",
+                "deployment",
+            ],
+            ("-k", str(ROOT / "manifests")),
+            id="the operator and MLflow",
+        ),
+    ],
+)
+def test_the_api_server_takes_the_manifests(cluster: RealCluster, what: list[str], arguments: tuple[str, ...]) -> None:
+    said = cluster.run("apply", "--server-side", "--force-conflicts", "--dry-run=server", *arguments)
+    kinds = [line.split("/")[0].split(".")[0] for line in said.splitlines()]
+    assert sorted(kinds) == sorted(what)
