@@ -168,6 +168,7 @@ class ControlPlane:
     # -- the processes
 
     def start(self, part: Part) -> None:
+        """Starts the process. Call it in a thread that lasts: where the kernel can, it ends the process with that thread."""
         if part in self._running and self._running[part].poll() is None:
             return
         with self.log(part).open("ab") as out:
