@@ -68,7 +68,9 @@ async def credentials(api: client.ApiClient) -> Credentials:
 
 async def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
     """A client for the pod's own service account, or for a kubeconfig where there is none or one is named."""
-    found = client.Configuration()
+    # What the kubeconfig says holds, and no proxy or password from elsewhere; asking the environment and ~/.netrc
+    # costs a thread for every request, and Kopf, which watches the same server, does not ask them either.
+    found = client.Configuration(client_session_kwargs={"trust_env": False})
     if kubeconfig is None and context is None:
         try:
             config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]  # the client has none
