@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refit.api.modeldeployment import Algorithm, Candidate, Task
+from refit.api.modeldeployment import COMBINATION_LIMIT, Algorithm, Candidate, Task
 from refit_trainer.errors import RefusedError
-
-COMBINATION_LIMIT = 64
 
 Parameter = int | float | bool | str | None
 

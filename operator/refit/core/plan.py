@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from refit.api import meta
 from refit.api.conditions import Condition, ConditionStatus, find, merge
 from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase, VersionRecord, VersionState
+from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
 from refit.core import inference, serving, training
 from refit.core.job import training_job
@@ -80,7 +81,10 @@ def refused(seen: Observed, reason: Reason, message: str, now: datetime, config:
 
 def spec_problem(seen: Observed) -> Finding | None:
     """What is wrong with a spec that the API server had to accept."""
-    message = training.schedule_problem(seen.deployment.spec.training.schedule)
+    spec = seen.deployment.spec
+    message = training.schedule_problem(spec.training.schedule)
+    if size(spec) > SPEC_LIMIT:
+        message = f"spec has {size(spec)} bytes, the limit is {SPEC_LIMIT}; shorten spec.data.expectations"
     return Finding(reason=Reason.INVALID_SPEC, message=message, stalled=True) if message else None
 
 

@@ -34,8 +34,11 @@ def container_security() -> Manifest:
 
 
 def environment(values: Mapping[str, str]) -> list[Manifest]:
-    """Environment variables in a container's form."""
-    return [{"name": name, "value": value} for name, value in values.items()]
+    """Environment variables in a container's form.
+
+    The kubelet replaces $(NAME) in a value, and $$ by $; what a user wrote must arrive as it was written.
+    """
+    return [{"name": name, "value": value.replace("$", "$$")} for name, value in values.items()]
 
 
 def resources(wanted: Resources) -> Manifest:
