@@ -24,6 +24,7 @@ from refit.kube.cluster import (
     SERVING_RUNTIME,
     UnreachableError,
 )
+from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
 from refit.shell.reconcile import AT_ONCE, Reconciler
 from simulated import NAMESPACE, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
@@ -66,6 +67,7 @@ class Life:
                 config=CONFIG,
                 metrics=self.metrics,
                 clock=lambda: self.now,
+                echoes=Echoes(),
             )
             again = await reconciler(KEY)
         return again
@@ -137,6 +139,23 @@ async def test_a_second_look_writes_nothing(life: Life) -> None:
     life.now += minutes(5)
     await life.look(3)
     assert life.cluster.journal == []
+
+
+async def test_each_pass_ends_what_it_began(life: Life) -> None:
+    """Nobody looks again because of a status that we wrote ourselves; one pass follows each thing that others do."""
+    await life.look()
+    life.trained()
+    await life.look()
+    roll_out(life.cluster)
+    await life.look()
+    assert life.ready() == ("True", "Serving")
+    life.declare(training={**SPEC["training"], "folds": 3})
+    await life.look()
+    life.trained(2)
+    await life.look()
+    roll_out(life.cluster, message="SignatureMismatch: inputs differ")
+    await life.look()
+    assert (life.ready(), life.served()) == (("False", "SignatureMismatch"), "1")
 
 
 async def test_every_child_goes_with_its_owner(life: Life) -> None:

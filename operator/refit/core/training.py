@@ -91,14 +91,6 @@ def wanted(deployment: Deployment, now: datetime) -> Wanted:
     return Wanted(key=current.key, spec_hash=hashed, cause=current.cause, next_at=next_at)
 
 
-def job_to_look_at(deployment: Deployment, wanted_training: Wanted) -> str:
-    """Name of the Job that bears on this pass: the recorded one, or the one about to be created."""
-    current = deployment.status.training
-    if current is not None and current.key == wanted_training.key:
-        return current.job
-    return meta.training_job_name(deployment.name, wanted_training.key, 1)
-
-
 def step(deployment: Deployment, want: Wanted, job: JobSeen | None, config: Config, now: datetime) -> Step:
     """The next step of training: start, adopt, wait, try again, or take the answer."""
     current = deployment.status.training

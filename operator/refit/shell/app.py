@@ -14,6 +14,7 @@ import kopf
 
 from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
+from refit.shell.echoes import Echoes
 from refit.shell.endpoint import Endpoint
 from refit.shell.metrics import Metrics
 from refit.shell.observe import Key
@@ -62,6 +63,7 @@ async def run(settings: Settings) -> None:
         runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
         stack.push_async_callback(runner.cleanup)
         cluster = LiveCluster(api, metrics.count_request)
+        echoes = Echoes()
         reconciler = Reconciler(
             cluster=cluster,
             endpoint=Endpoint(afresh),
@@ -69,11 +71,12 @@ async def run(settings: Settings) -> None:
             config=settings.config(),
             metrics=metrics,
             clock=_now,
+            echoes=echoes,
         )
         registry = kopf.OperatorRegistry()
         requests: KeyedQueue[Key] = KeyedQueue(time.monotonic)
         login = handlers.login_with(lambda: credentials(api))
-        handlers.register(registry, queue.add, requests.add, login=login)
+        handlers.register(registry, queue.add, requests.add, is_echo=echoes.is_echo, login=login)
         watching = asyncio.create_task(
             kopf.operator(
                 registry=registry,

@@ -32,13 +32,19 @@ def register(
     add: Add,
     add_request: Add,
     *,
+    is_echo: Callable[[Key, str | None], bool],
     login: Login,
 ) -> None:
     """Registers the handlers; `add` and `add_request` put a key into their queue and do nothing else."""
 
-    async def deployment_changed(namespace: str | None, name: str | None, **_: Any) -> None:
-        if namespace and name:
-            add((namespace, name))
+    async def deployment_changed(namespace: str | None, name: str | None, event: Mapping[str, Any], **_: Any) -> None:
+        if not namespace or not name:
+            return
+        # A listing (no type) may stand for changes that were never told one by one.
+        version = event["object"]["metadata"].get("resourceVersion")
+        if event["type"] == "MODIFIED" and is_echo((namespace, name), version):
+            return
+        add((namespace, name))
 
     async def child_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         deployment = labels.get(meta.LABEL_DEPLOYMENT)

@@ -93,10 +93,11 @@ async def _job(cluster: Cluster, deployment: Deployment, now: datetime) -> JobSe
         return None
     want = training.wanted(deployment, now)
     current = deployment.status.training
-    if current is not None and current.key == want.key and current.phase != TrainingPhase.RUNNING:
+    if current is None or current.key != want.key:
+        return None  # about to be created; its name tells if it was before
+    if current.phase != TrainingPhase.RUNNING:
         return None  # its end stands in status; the Job may be gone
-    name = training.job_to_look_at(deployment, want)
-    manifest = await cluster.get(kinds.JOB, deployment.namespace, name)
+    manifest = await cluster.get(kinds.JOB, deployment.namespace, current.job)
     if manifest is None or not owned_by(manifest, deployment.uid):
         return None
     return await _job_seen(cluster, manifest)

@@ -15,6 +15,7 @@ from refit.core.observed import Config, Deployment, Manifest, Observed
 from refit.core.plan import Champion, Plan, plan, refused
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, NotFoundError, RefusedError
+from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
 from refit.shell.observe import Key, Prover, UnreadableError, observe, owned_by
 from refit.shell.recorder import record
@@ -46,6 +47,7 @@ class Reconciler:
     config: Config
     metrics: Metrics
     clock: Callable[[], datetime]
+    echoes: Echoes
 
     async def __call__(self, key: Key) -> timedelta | None:
         """Looks, decides, acts; returns after how long to look again."""
@@ -72,6 +74,7 @@ class Reconciler:
         observed = await observe(self.cluster, self.endpoint, key, now)
         if observed is None:  # deleted; owner references collect its children
             self.metrics.forget(key)
+            self.echoes.forget(key)
             return None
         wanted = plan(observed, now, self.config)
         try:
@@ -115,11 +118,12 @@ class Reconciler:
         if wanted.status == deployment.status:
             return
         try:
-            await self.cluster.apply_status(status_manifest(deployment, wanted.status))
+            written = await self.cluster.apply_status(status_manifest(deployment, wanted.status))
         except NotFoundError:  # deleted meanwhile
             return
         except ConflictError as error:
             raise StaleError from error
+        self.echoes.expect((deployment.namespace, deployment.name), written["metadata"]["resourceVersion"])
         for note in wanted.notes:
             log.log(
                 logging.WARNING if note.warning else logging.INFO,
