@@ -29,7 +29,7 @@ from refit.api.signature import PROBABILITIES_OUTPUT, Golden
 from refit.core.inference import CONTAINER
 from refit.core.job import CONTAINER as TRAINER
 from refit.kube.cluster import DEPLOYMENT, INFERENCE_SERVICE, JOB, POD, Kind
-from refit.kube.live import connect
+from refit.kube.live import connect, credentials
 
 Manifest = dict[str, Any]
 Act = Callable[[Manifest], Awaitable[None]]
@@ -278,9 +278,10 @@ async def simulate(kubeconfig: Path) -> None:
     trusted = await connect(str(kubeconfig), None)
     connector = aiohttp.TCPConnector(ssl=trusted.rest_client.ssl_context, limit=2 * AT_ONCE)
     host = trusted.configuration.host
+    headers = {"Authorization": (await credentials(trusted)).authorization}
     async with (
         trusted,
-        aiohttp.ClientSession(host, connector=connector, read_bufsize=1 << 20) as session,
+        aiohttp.ClientSession(host, connector=connector, headers=headers, read_bufsize=1 << 20) as session,
         asyncio.TaskGroup() as tasks,
     ):
         api = Api(session)
