@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from figures import table
+from figures import Figure, table
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "out" / "bench.json"
@@ -31,18 +31,37 @@ def main() -> None:
     for name in names:
         module = importlib.import_module(name)
         print(f"\n{name}", flush=True)
-        found[name] = module.run()
-        print(_shown(found[name]), flush=True)
+        found[name] = _figures(name, module.run())
         OUT.parent.mkdir(exist_ok=True)
         OUT.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"\nrecords: {OUT.relative_to(ROOT)}")
+        print(table(found[name]), flush=True)
+    print(f"\nall of it, as records: {OUT.relative_to(ROOT)}")
 
 
-def _shown(records: list[dict[str, Any]]) -> str:
-    """The common table, or, for records of another form, a line each."""
-    if all("what" in record for record in records):
-        return table(records)
-    return "\n".join("  ".join(f"{key}={value}" for key, value in record.items()) for record in records)
+def _figures(name: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records in the common form; the predictor's hold all pairs of servers, of which these are ours."""
+    if name != "predictor":
+        return records
+    return [figure.record() for record in records if record["server"].startswith(name) for figure in _answers(record)]
+
+
+def _answers(record: dict[str, Any]) -> list[Figure]:
+    number = record["connections"]
+    what = f"{record['server']}, one row, {number} connection{'s' if number > 1 else ''}"
+    return [
+        *(
+            Figure(
+                what=f"{what}: p50",
+                value=record["p50_ms"],
+                unit="ms",
+                compared_with=other,
+                ratio=record[f"p50_against_{key}"],
+            )
+            for key, other in (("sklearn", "FastAPI with scikit-learn"), ("onnxruntime", "FastAPI with ONNX Runtime"))
+        ),
+        Figure(what=f"{what}: p99", value=record["p99_ms"], unit="ms"),
+        Figure(what=f"{what}: answers", value=record["requests_per_second"], unit="1/s"),
+    ]
 
 
 if __name__ == "__main__":
