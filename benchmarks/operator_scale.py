@@ -382,6 +382,13 @@ def figures(found: Mapping[str, Any], objects: int) -> list[Figure]:
             compared_with=against,
             ratio=life_pass / bare_pass,
         ),
+        Figure(
+            what="operator CPU per API request, on the way to Ready",
+            value=life.each(life.requests.total()),
+            unit="ms",
+            compared_with=against,
+            ratio=life.each(life.requests.total()) / bare.each(bare.requests.total()),
+        ),
         Figure(what="passes per ModelDeployment", value=life.passes / objects, unit=""),
         *(
             Figure(what=f"API requests per ModelDeployment: {verb}", value=count / objects, unit="")
