@@ -6,7 +6,7 @@ import pytest
 
 from refit.api.conditions import Condition, find, merge
 from refit.api.deploymentstatus import TrainingPhase, VersionState
-from refit.api.modeldeployment import Monitoring
+from refit.api.monitoring import Monitoring
 from refit.core.observed import RolloutSeen, ServiceSeen
 from refit.core.status import Facts, Finding, conditions, finding_of
 from worlds import NOW, SHA, record, spec, training

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from refit.api.dataspec import DataFormat, OutlierMethod
-from refit.api.modeldeployment import Metric
+from refit.api.metrics import Metric
 from refit_trainer import choices, pipelines
 from refit_trainer.algorithms import combinations
 from refit_trainer.columns import read

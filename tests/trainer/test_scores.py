@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from refit.api.modeldeployment import LOWER_IS_BETTER, Metric
+from refit.api.metrics import LOWER_IS_BETTER, Metric
 from refit_trainer.scores import SCORES, labels, number, score
 
 RANDOM = np.random.default_rng(3)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from refit.api.dataspec import MissingStrategy
-from refit.api.modeldeployment import LOWER_IS_BETTER, Metric
+from refit.api.metrics import LOWER_IS_BETTER, Metric
 from refit_trainer.algorithms import Combination
 from refit_trainer.datasets import Dataset
 from refit_trainer.errors import RefusedError

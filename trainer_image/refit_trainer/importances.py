@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from refit.api.modeldeployment import LOWER_IS_BETTER, Metric
+from refit.api.metrics import LOWER_IS_BETTER, Metric
 from refit_trainer.datasets import Dataset
 from refit_trainer.exports import Served
 from refit_trainer.scores import score

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refit.api.dataspec import ColumnType
-from refit.api.modeldeployment import Metric
+from refit.api.metrics import Metric
 from refit.api.results import CheckOutcome
 from refit_trainer.checks import shortened
 from refit_trainer.datasets import Dataset

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from refit.api.modeldeployment import CLASSIFICATION_METRICS, REGRESSION_METRICS, Metric
+from refit.api.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, Metric
 
 Numbers = NDArray[Any]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.api import jobs
-from refit.api.modeldeployment import Metric
+from refit.api.metrics import Metric
 from refit.api.results import CheckOutcome, Parity
 from refit.api.signature import Signature
 from refit_trainer.checks import check

@@ -12,15 +12,16 @@ from refit.api.base import (
     Choice,
     ColumnName,
     ComputeResources,
-    Line,
     Number,
     Resources,
-    Share,
     Word,
     rule,
     rules,
 )
 from refit.api.dataspec import DataSpec
+from refit.api.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, Metric, bound_rules, words
+from refit.api.monitoring import Monitoring
+from refit.api.remediation import Remediation
 
 
 class Task(Choice):
@@ -34,32 +35,6 @@ class Algorithm(Choice):
     RANDOM_FOREST = "RandomForest"
     XGBOOST = "XGBoost"
     LIGHTGBM = "LightGBM"
-
-
-class Metric(Choice):
-    """Metric names are scikit-learn's and MLflow's own words, so they are not CamelCase."""
-
-    ACCURACY = "accuracy"
-    BALANCED_ACCURACY = "balanced_accuracy"
-    PRECISION = "precision"
-    RECALL = "recall"
-    F1 = "f1"
-    ROC_AUC = "roc_auc"
-    PR_AUC = "pr_auc"
-    LOG_LOSS = "log_loss"
-    RMSE = "rmse"
-    MAE = "mae"
-    R2 = "r2"
-    MAPE = "mape"
-
-
-CLASSIFICATION_METRICS = tuple(list(Metric)[:8])
-REGRESSION_METRICS = tuple(list(Metric)[8:])
-LOWER_IS_BETTER = (Metric.LOG_LOSS, Metric.RMSE, Metric.MAE, Metric.MAPE)
-
-
-def _words(metrics: tuple[Metric, ...]) -> str:
-    return "[" + ", ".join(f"'{metric}'" for metric in metrics) + "]"
 
 
 _PARAMETER_NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}"
@@ -76,33 +51,6 @@ def _combinations() -> str:
     """CEL has no product; the sizes are bound to a name by way of a list that holds just them."""
     factors = " * ".join(f"(size(n) > {place} ? n[{place}] : 1)" for place in range(GRID_KEYS))
     return f"[self.grid.map(k, size(self.grid[k]))].all(n, {factors} <= {COMBINATION_LIMIT})"
-
-
-def _bound_rules() -> tuple[dict[str, str], ...]:
-    """A bound lies on the side of its metric, and where the metric can be."""
-    smaller = _words(LOWER_IS_BETTER)
-    return (
-        rule(
-            f"!has(self.minimum) || !(self.metric in {smaller})",
-            "less is better for this metric: use maximum",
-            field_path=".minimum",
-        ),
-        rule(
-            f"!has(self.maximum) || self.metric in {smaller}",
-            "more is better for this metric: use minimum",
-            field_path=".maximum",
-        ),
-        rule(
-            "!has(self.minimum) || self.metric == 'r2' || (double(self.minimum) >= 0.0 && double(self.minimum) <= 1.0)",
-            "must be a number from 0 to 1",
-            field_path=".minimum",
-        ),
-        rule(
-            "!has(self.maximum) || double(self.maximum) > 0.0",
-            "must be greater than 0",
-            field_path=".maximum",
-        ),
-    )
 
 
 class Candidate(ApiModel):
@@ -151,7 +99,7 @@ class Selection(ApiModel):
     minimum: Number | None = None
     maximum: Number | None = None
 
-    model_config = ConfigDict(json_schema_extra=rules(*_bound_rules()))
+    model_config = ConfigDict(json_schema_extra=rules(*bound_rules()))
 
 
 DEFAULT_TRAINING_RESOURCES = Resources(
@@ -245,142 +193,6 @@ class Serving(ApiModel):
     )
 
 
-class Window(ApiModel):
-    """The requests that one measurement looks at."""
-
-    hours: Annotated[int, Field(ge=1, le=720)] = 24
-    min_rows: Annotated[int, Field(ge=30, le=10000000)] = 200
-
-
-class DriftMethod(Choice):
-    """Statistics that can be asked for beside the bounded effect that decides."""
-
-    KS = "KS"
-    CHI_SQUARE = "ChiSquare"
-    PSI = "PSI"
-    JENSEN_SHANNON = "JensenShannon"
-    WASSERSTEIN = "Wasserstein"
-    TVD = "TVD"
-
-
-class FeatureThreshold(ApiModel):
-    """A feature's own drift threshold or statistic."""
-
-    column: ColumnName
-    threshold: Share | None = None
-    method: DriftMethod | None = None
-
-
-class Drift(ApiModel):
-    """When a feature has drifted: its effect passes `threshold` and its p-value `alpha`, corrected over all features."""
-
-    threshold: Share = "0.1"
-    alpha: Annotated[
-        Share,
-        Field(json_schema_extra=rules(rule("self.matches('[1-9]')", "must be greater than 0, or nothing ever drifts"))),
-    ] = "0.01"
-    features: Annotated[
-        tuple[FeatureThreshold, ...],
-        Field(
-            max_length=256,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["column"]},
-        ),
-    ] = ()
-
-
-class QualityBound(ApiModel):
-    """A metric and what it must keep while serving."""
-
-    metric: Metric
-    minimum: Number | None = None
-    maximum: Number | None = None
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule("has(self.minimum) || has(self.maximum)", "a bound is missing: minimum or maximum"), *_bound_rules()
-        )
-    )
-
-
-class Query(ApiModel):
-    """A user's own PromQL expression and its bounds."""
-
-    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
-    promql: Annotated[str, Field(min_length=1, max_length=1024)]
-    min: Number | None = None
-    max: Number | None = None
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule("has(self.min) || has(self.max)", "a bound is missing: min or max"),
-            rule(
-                "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
-                "min must not be greater than max",
-                field_path=".min",
-            ),
-        )
-    )
-
-
-class Monitoring(ApiModel):
-    """What is watched, and how often."""
-
-    interval_seconds: Annotated[int, Field(ge=60, le=604800)] = 300
-    window: Window = Window()
-    drift: Drift = Drift()
-    segment_column: ColumnName | None = None
-    quality: Annotated[
-        tuple[QualityBound, ...],
-        Field(
-            max_length=12, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]}
-        ),
-    ] = ()
-    queries: Annotated[
-        tuple[Query, ...],
-        Field(
-            max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
-        ),
-    ] = ()
-
-
-class PolicyPreset(Choice):
-    """The presets' names are those of the designs they follow."""
-
-    SEED_VISUAL = "seed-visual"
-    SEED_ARCHITECTURE = "seed-architecture"
-
-
-class RemediationMode(Choice):
-    OBSERVE = "Observe"
-    ACT = "Act"
-
-
-class Approval(ApiModel):
-    """Whose yes is needed: how many people, of which group, within what time."""
-
-    approvals: Annotated[int, Field(ge=1, le=16)] = 1
-    required_group: Line | None = None
-    expires_after_seconds: Annotated[int, Field(ge=300, le=604800)] = 86400
-    requester_may_approve: bool = False
-
-
-class Limits(ApiModel):
-    """What keeps remediation from becoming a loop."""
-
-    cooldown_seconds: Annotated[int, Field(ge=0, le=604800)] = 3600
-    attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    per_day: Annotated[int, Field(ge=1, le=100)] = 5
-
-
-class Remediation(ApiModel):
-    """What may be done about a model that stops fitting, and who must agree."""
-
-    policy: PolicyPreset = PolicyPreset.SEED_VISUAL
-    mode: RemediationMode = RemediationMode.OBSERVE
-    approval: Approval = Approval()
-    limits: Limits = Limits()
-
-
 def _text_length() -> str:
     """CEL for the characters in those lists that could together grow large; each has few of them in practice."""
     columns = "self.data.columns.map(c, size(c.name) + (has(c.categories) ? c.categories.map(v, size(v)).sum() : 0))"
@@ -418,14 +230,14 @@ class ModelDeploymentSpec(ApiModel):
             ),
             rule(
                 f"self.training.selection.metric in (self.task == 'Classification' ? "
-                f"{_words(CLASSIFICATION_METRICS)} : {_words(REGRESSION_METRICS)})",
+                f"{words(CLASSIFICATION_METRICS)} : {words(REGRESSION_METRICS)})",
                 "this metric does not belong to the task",
                 field_path=".training.selection.metric",
             ),
             rule(
                 "!has(self.monitoring) || !has(self.monitoring.quality) || self.monitoring.quality.all(q, "
                 f"q.metric in (self.task == 'Classification' ? "
-                f"{_words(CLASSIFICATION_METRICS)} : {_words(REGRESSION_METRICS)}))",
+                f"{words(CLASSIFICATION_METRICS)} : {words(REGRESSION_METRICS)}))",
                 "a metric does not belong to the task",
                 field_path=".monitoring.quality",
             ),
