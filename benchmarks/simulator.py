@@ -23,7 +23,8 @@ import aiohttp
 from aiohttp import web
 
 from refit.api import meta
-from refit.api.results import CandidateScore, CheckOutcome, Metrics, Parity, Registered, TrainingOutcome, TrainingResult
+from refit.api.metrics import Metrics
+from refit.api.results import CandidateScore, CheckOutcome, Parity, Registered, TrainingOutcome, TrainingResult
 from refit.api.results import encode as encode_result
 from refit.api.signature import PROBABILITIES_OUTPUT, Golden
 from refit.core.inference import CONTAINER

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from refit.api.metrics import Metrics
 from refit.api.results import (
     CandidateScore,
     CheckOutcome,
-    Metrics,
     Parity,
     Registered,
     TrainingOutcome,

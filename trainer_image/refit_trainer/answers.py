@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from refit.api.metrics import Metrics
 from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.results import (
     CandidateScore,
     CheckOutcome,
-    Metrics,
     Registered,
     ResultTooLongError,
     TrainingOutcome,

@@ -10,14 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from refit.api import jobs, meta
-from refit.api.modeldeployment import (
-    CLASSIFICATION_METRICS,
-    LOWER_IS_BETTER,
-    REGRESSION_METRICS,
-    Algorithm,
-    ModelDeploymentSpec,
-    Task,
-)
+from refit.api.metrics import CLASSIFICATION_METRICS, LOWER_IS_BETTER, REGRESSION_METRICS
+from refit.api.modeldeployment import Algorithm, ModelDeploymentSpec, Task
 from refit_trainer.errors import RefusedError
 
 

@@ -19,7 +19,8 @@ from refit.api.base import (
     Word,
 )
 from refit.api.conditions import Condition
-from refit.api.results import Metrics
+from refit.api.measured import LastMeasurement
+from refit.api.metrics import Metrics
 
 HISTORY_LENGTH = 20
 CONDITIONS_SCHEMA = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -76,7 +77,10 @@ class VersionState(Choice):
 
 
 class VersionRecord(ApiModel):
-    """One registered version: what it is, why it came, from when until when it was served."""
+    """One registered version: what it is, why it came, from when until when it was served.
+
+    `profile` is what its training data looked like; a version of an older Refit has none and is not measured.
+    """
 
     version: Annotated[int, Field(ge=1)]
     state: VersionState
@@ -84,6 +88,7 @@ class VersionRecord(ApiModel):
     spec_hash: Word
     artifact: Artifact
     golden: Artifact
+    profile: Artifact | None = None
     algorithm: Word
     metric: Word
     value: Number
@@ -125,39 +130,6 @@ class ModelDeploymentStatus(ApiModel):
     open_requests: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=32)] | None = None
     last_schedule_time: Time | None = None
     last_measurement: LastMeasurement | None = None
-
-
-class Verdict(Choice):
-    """What a measurement says. Having no opinion is not a no, and failing to measure is not drift."""
-
-    NO_DRIFT = "NoDrift"
-    DRIFT = "Drift"
-    INCONCLUSIVE = "Inconclusive"
-    ERROR = "Error"
-
-
-class FeatureDrift(ApiModel):
-    """One drifted feature: its bounded effect (0 to 1) and corrected p-value."""
-
-    column: Annotated[str, Field(max_length=128)]
-    method: Word
-    effect: Number
-    p_value: Number
-
-
-class LastMeasurement(ApiModel):
-    """The newest measurement of the served version."""
-
-    time: Time
-    verdict: Verdict
-    rows: Annotated[int, Field(ge=0)] = 0
-    version: Annotated[int, Field(ge=1)] | None = None
-    message: Text = ""
-    features: Annotated[tuple[FeatureDrift, ...], Field(max_length=16)] = ()
-    report: Uri | None = None
-
-
-ModelDeploymentStatus.model_rebuild()
 
 
 def status_of(manifest: dict[str, Any]) -> ModelDeploymentStatus:

@@ -30,3 +30,19 @@ DIGEST_MISMATCH = "DigestMismatch"
 """First word of the predictor's termination message when the file is not the one that passed the gate."""
 SIGNATURE_MISMATCH = "SignatureMismatch"
 """First word of it when the file is no model of this contract."""
+
+COLLECTOR_URL = "REFIT_COLLECTOR_URL"
+"""Address of the collector; a predictor or monitor without it keeps and measures nothing."""
+COLLECTOR_TOKEN_FILE = "REFIT_COLLECTOR_TOKEN_FILE"  # noqa: S105  # the name of a variable
+"""File with the bearer token for it, read again whenever it is used: the kubelet renews it."""
+TOKEN_DIR = "/var/run/secrets/refit.dev"  # noqa: S105  # a path
+TOKEN_FILE = "collector-token"  # noqa: S105  # a file name
+NAMESPACE = "REFIT_NAMESPACE"
+REQUEST_LOG = "REFIT_REQUEST_LOG"
+"""spec.serving.requestLog as JSON."""
+SPILL_DIR = "REFIT_SPILL_DIR"
+"""Directory where a predictor keeps events that the collector does not take yet."""
+MEASUREMENT = "REFIT_MEASUREMENT"
+"""What to measure, as JSON: see refit.api.orders."""
+PROMETHEUS_URL = "REFIT_PROMETHEUS_URL"
+"""Address of the Prometheus that answers monitoring.queries; empty if there is none."""

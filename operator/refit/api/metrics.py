@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from refit.api.base import Choice, rule
+from pydantic import Field
+
+from refit.api.base import ApiModel, Choice, Number, rule
 
 
 class Metric(Choice):
@@ -56,3 +58,20 @@ def bound_rules() -> tuple[dict[str, str], ...]:
             field_path=".maximum",
         ),
     )
+
+
+class Metrics(ApiModel):
+    """Metrics of one model on held-out rows, as decimal strings; those of the other task are absent."""
+
+    accuracy: Number | None = None
+    balanced_accuracy: Number | None = Field(default=None, alias="balanced_accuracy")
+    precision: Number | None = None
+    recall: Number | None = None
+    f1: Number | None = None
+    roc_auc: Number | None = Field(default=None, alias="roc_auc")
+    pr_auc: Number | None = Field(default=None, alias="pr_auc")
+    log_loss: Number | None = Field(default=None, alias="log_loss")
+    rmse: Number | None = None
+    mae: Number | None = None
+    r2: Number | None = None
+    mape: Number | None = None

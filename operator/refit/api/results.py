@@ -13,29 +13,14 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from refit.api.base import ApiModel, Choice, Number, Sha256, Text, Uri, Word
+from refit.api.measured import LastMeasurement
+from refit.api.metrics import Metrics
 
 MESSAGE_LIMIT = 4096
 """Bytes of a termination message that the kubelet keeps."""
 
 EXIT_REFUSED = 3
 """Exit code of a Job that looked at its input and refused it: running it again would not help."""
-
-
-class Metrics(ApiModel):
-    """Metrics of one model on held-out rows, as decimal strings; those of the other task are absent."""
-
-    accuracy: Number | None = None
-    balanced_accuracy: Number | None = Field(default=None, alias="balanced_accuracy")
-    precision: Number | None = None
-    recall: Number | None = None
-    f1: Number | None = None
-    roc_auc: Number | None = Field(default=None, alias="roc_auc")
-    pr_auc: Number | None = Field(default=None, alias="pr_auc")
-    log_loss: Number | None = Field(default=None, alias="log_loss")
-    rmse: Number | None = None
-    mae: Number | None = None
-    r2: Number | None = None
-    mape: Number | None = None
 
 
 class TrainingOutcome(Choice):
@@ -75,7 +60,7 @@ class Registered(ApiModel):
     """The version that was registered, and where its files are.
 
     `artifact_uri` is the HTTP address of the ONNX file, `golden_uri` that of a request with its
-    answers, against which a roll-out is proved.
+    answers, against which a roll-out is proved, `profile_uri` that of what the training data looked like.
     """
 
     version: Annotated[int, Field(ge=1)]
@@ -83,6 +68,8 @@ class Registered(ApiModel):
     artifact_sha256: Sha256
     golden_uri: Uri
     golden_sha256: Sha256
+    profile_uri: Uri | None = None
+    profile_sha256: Sha256 | None = None
     parity: Parity
 
 
@@ -130,3 +117,11 @@ def decode_training(message: str) -> TrainingResult:
         return TrainingResult.model_validate_json(message)
     except ValidationError as error:
         raise ResultUnreadableError(f"not a training result: {message[:256]!r}") from error
+
+
+def decode_measurement(message: str) -> LastMeasurement:
+    """The answer of a monitor Job; raises ResultUnreadableError with the beginning of what was there."""
+    try:
+        return LastMeasurement.model_validate_json(message)
+    except ValidationError as error:
+        raise ResultUnreadableError(f"not a measurement: {message[:256]!r}") from error
