@@ -14,7 +14,7 @@ from worlds import CONFIG, NOW, SHA, minutes, record, result, training
 CANDIDATE = record(2, VersionState.CANDIDATE)
 SERVING = record(1, VersionState.SERVING, since="2026-11-20T00:00:00Z")
 HISTORY = (SERVING, CANDIDATE)
-COMPLETE = RolloutSeen(artifact_sha256=SHA[2], version=2, complete=True, available=1)
+COMPLETE = RolloutSeen(artifact_sha256=SHA[2], complete=True, available=1)
 GOOD = Proof(sha256=SHA[2], golden=True)
 STAMP = "2026-11-21T12:00:00Z"
 

@@ -12,7 +12,7 @@ from refit.core.status import Facts, Finding, conditions, finding_of
 from worlds import NOW, SHA, record, spec, training
 
 KEY = "k" * 10
-UP = ServiceSeen(rollout=RolloutSeen(artifact_sha256=SHA[1], version=1, complete=True, available=1))
+UP = ServiceSeen(rollout=RolloutSeen(artifact_sha256=SHA[1], complete=True, available=1))
 HEALTHY = Facts(
     spec=spec(),
     spec_hash=KEY,

@@ -8,10 +8,10 @@ import pytest
 from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase
 from refit.api.results import EXIT_REFUSED, CheckOutcome, TrainingOutcome, encode
 from refit.core.observed import Deployment, JobSeen, JobState
-from refit.core.training import Step, Wanted, schedule_problem, spec_hash, step, wanted
+from refit.core.training import Step, Wanted, schedule_problem, step, wanted
 from worlds import CONFIG, EARLIER, NOW, deployment, result, spec, training
 
-KEY = spec_hash(deployment())
+KEY = deployment().spec_hash
 WANT = Wanted(key=KEY, spec_hash=KEY, cause="first training")
 JOB = f"heart-train-{KEY}-1"
 RUNNING = training(KEY)
@@ -29,10 +29,6 @@ def test_a_new_deployment_starts_its_first_training() -> None:
     assert step(deployment(), WANT, None, CONFIG, NOW) == Step(
         status=training(KEY, start_time="2026-11-21T12:00:00Z"), create=True
     )
-
-
-def test_a_job_that_was_created_before_a_crash_is_adopted_and_not_created_again() -> None:
-    assert not step(deployment(), WANT, job(JobState.ACTIVE), CONFIG, NOW).create
 
 
 def test_another_key_replaces_the_running_training_and_names_the_old_job_for_deletion() -> None:
@@ -166,11 +162,11 @@ def test_a_training_that_ended_is_settled() -> None:
     ],
 )
 def test_which_changes_mean_another_model(change: dict[str, Any], same: bool) -> None:
-    assert (spec_hash(deployment(spec=spec(**change))) == KEY) is same
+    assert (deployment(spec=spec(**change)).spec_hash == KEY) is same
 
 
 def test_a_recreated_deployment_has_other_keys() -> None:
-    assert spec_hash(deployment(uid="another")) != KEY
+    assert deployment(uid="another").spec_hash != KEY
 
 
 SETTLED = ModelDeploymentStatus(

@@ -343,8 +343,10 @@ async def test_events_tell_each_change_once(life: Life) -> None:
     await life.look()
     await life.serve()
     await life.look(3)
-    told = [found["reason"] for (kind, _, _), found in life.cluster.objects.items() if kind == EVENT]
-    assert sorted(told) == ["ChecksPassed", "Registered", "RollingOut", "Serving", "Training"]
+    told = {found["reason"]: found["message"] for (kind, _, _), found in life.cluster.objects.items() if kind == EVENT}
+    assert sorted(told) == ["RollingOut", "Serving", "Training"]
+    # What came in one pass is told in one.
+    assert told["RollingOut"].split("; ") == ["303 rows, 1 checks passed", "version 1", "rolling out version 1"]
 
 
 @pytest.mark.parametrize("broken", range(14), ids=lambda number: f"the operator dies before write {number}")
@@ -371,3 +373,19 @@ async def test_a_crash_between_any_two_writes_is_repaired_by_the_next_pass(life:
         [life.job()],
         ["heart-refit"],
     )
+
+
+async def test_a_spec_that_can_not_be_read_is_told_once_and_what_served_is_not_forgotten(life: Life) -> None:
+    await life.look()
+    await life.serve()
+    served = life.status().serving
+    life.declare(serving={"minReplicas": "many"})
+    assert await life.look() == CONFIG.resync
+    assert (life.ready(), life.status().serving) == (("False", "InvalidSpec"), served)
+    life.cluster.journal.clear()
+    life.now += minutes(5)
+    await life.look(2)
+    assert life.cluster.journal == []
+    life.declare()
+    await life.look()
+    assert (life.ready(), find(life.status().conditions, "Stalled")) == (("True", "Serving"), None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
+from functools import cached_property
 from typing import Any
 
 from refit.api import meta
+from refit.api.base import ApiModel
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.modeldeployment import ModelDeploymentSpec
 
@@ -40,6 +42,21 @@ class Deployment:
     status: ModelDeploymentStatus
     train_requested: str = ""
 
+    @cached_property
+    def spec_hash(self) -> str:
+        """Hash of just those fields of which a change means another model."""
+        spec = self.spec
+        return meta.short_hash(
+            {
+                "uid": self.uid,
+                "task": spec.task,
+                "data": _declared(spec.data),
+                "candidates": [_declared(candidate) for candidate in spec.training.candidates],
+                "folds": spec.training.folds,
+                "selection": _declared(spec.training.selection),
+            }
+        )
+
     def owner(self) -> Manifest:
         """The owner reference that makes a child go when the ModelDeployment goes."""
         return {
@@ -50,6 +67,11 @@ class Deployment:
             "controller": True,
             "blockOwnerDeletion": True,
         }
+
+
+def _declared(part: ApiModel) -> dict[str, Any]:
+    """What was declared, without defaults: a field that a later release adds must not train every model again."""
+    return part.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 class JobState(Enum):
@@ -68,7 +90,6 @@ class JobSeen:
     message: str | None = None
     exit_code: int | None = None
     waiting: str = ""
-    terminating: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +97,6 @@ class RolloutSeen:
     """The predictor's Deployment: which artifact its newest template serves, and how far that got."""
 
     artifact_sha256: str
-    version: int
     complete: bool
     available: int
     pod_message: str = ""
@@ -113,4 +133,3 @@ class Observed:
     service: ServiceSeen = field(default_factory=ServiceSeen)
     serving_installed: bool = True
     proof: Proof | None = None
-    created: datetime | None = None

@@ -51,14 +51,14 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do, in this order: delete, create, apply, alias, status, notes."""
+    """What to do, in this order: delete, create, apply, alias, status, note."""
 
     status: ModelDeploymentStatus
     delete: tuple[JobReference, ...] = ()
     create: tuple[Manifest, ...] = ()
     apply: tuple[Manifest, ...] = ()
     champion: Champion | None = None
-    notes: tuple[Note, ...] = ()
+    note: Note | None = None
     again_after: timedelta
 
 
@@ -69,8 +69,9 @@ def plan(seen: Observed, now: datetime, config: Config) -> Plan:
     if problem is not None:
         return _finished(seen, Plan(status=before, again_after=config.resync), problem, now)
     draft = _training(seen, now, config)
-    draft = _serving(seen, draft, now, config)
-    return _finished(seen, draft, _blocked(seen), now)
+    blocked = _blocked(seen)
+    draft = _serving(seen, draft, blocked, now, config)
+    return _finished(seen, draft, blocked, now)
 
 
 def refused(seen: Observed, reason: Reason, message: str, now: datetime, config: Config) -> Plan:
@@ -106,14 +107,14 @@ def _training(seen: Observed, now: datetime, config: Config) -> Plan:
     )
 
 
-def _serving(seen: Observed, draft: Plan, now: datetime, config: Config) -> Plan:
+def _serving(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime, config: Config) -> Plan:
     deployment = seen.deployment
     history = draft.status.history
-    if _blocked(seen) is None:
+    if blocked is None:
         history = serving.judged(history, seen.service, seen.proof, config, now)
     record = serving.desired(history)
     apply: tuple[Manifest, ...] = ()
-    if record is not None and _blocked(seen) is None:
+    if record is not None and blocked is None:
         pairs = (
             (seen.service.runtime, inference.serving_runtime(deployment, config)),
             (seen.service.manifest, inference.inference_service(deployment, record)),
@@ -166,7 +167,7 @@ def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetim
     deployment = seen.deployment
     facts = Facts(
         spec=deployment.spec,
-        spec_hash=training.spec_hash(deployment),
+        spec_hash=deployment.spec_hash,
         training=draft.status.training,
         history=draft.status.history,
         service=seen.service,
@@ -177,7 +178,7 @@ def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetim
     return replace(
         draft,
         status=status,
-        notes=notes(deployment.status.conditions, found),
+        note=note(deployment.status.conditions, found),
         again_after=_again(draft, blocked, found),
     )
 
@@ -197,17 +198,24 @@ def _again(draft: Plan, blocked: Finding | None, found: tuple[Condition, ...]) -
 NOTED = (ConditionType.DATA_VALID, ConditionType.TRAINED, ConditionType.READY)
 
 
-def notes(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Note, ...]:
-    """One Event for each noted condition whose status or reason changed."""
+def note(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> Note | None:
+    """One Event for all that a pass has to tell: the noted conditions whose status or reason changed.
+
+    It bears the reason of the first that is bad, else of the last; each Event is a write of its own.
+    """
     stalled = find(after, ConditionType.STALLED) is not None
-    found = []
+    told, bad = [], []
     for kind in NOTED:
         old, new = find(before, kind), find(after, kind)
         if new is None or new.reason == Reason.NOT_YET_CHECKED:
             continue
         if old is not None and (old.status, old.reason) == (new.status, new.reason):
             continue
-        bad = new.status == ConditionStatus.FALSE and (kind != ConditionType.READY or stalled)
-        found.append(Note(reason=new.reason, message=new.message, warning=bad))
+        told.append(new)
+        if new.status == ConditionStatus.FALSE and (kind != ConditionType.READY or stalled):
+            bad.append(new)
+    if not told:
+        return None
     # The same words twice in one pass say nothing new.
-    return tuple(dict.fromkeys(found))
+    message = "; ".join(dict.fromkeys(found.message for found in told))
+    return Note(reason=(bad[:1] or told[-1:])[0].reason, message=message, warning=bool(bad))

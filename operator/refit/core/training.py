@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from cronsim import CronSim, CronSimError
 
 from refit.api import meta
-from refit.api.base import ApiModel
 from refit.api.deploymentstatus import TrainingPhase, TrainingStatus
 from refit.api.reasons import Reason
 from refit.api.results import (
@@ -47,30 +45,10 @@ class Step:
     result: TrainingResult | None = None
 
 
-def spec_hash(deployment: Deployment) -> str:
-    """Hash of just those fields of which a change means another model."""
-    spec = deployment.spec
-    return meta.short_hash(
-        {
-            "uid": deployment.uid,
-            "task": spec.task,
-            "data": _declared(spec.data),
-            "candidates": [_declared(candidate) for candidate in spec.training.candidates],
-            "folds": spec.training.folds,
-            "selection": _declared(spec.training.selection),
-        }
-    )
-
-
-def _declared(part: ApiModel) -> dict[str, Any]:
-    """What was declared, without defaults: a field that a later release adds must not train every model again."""
-    return part.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-
-
 def wanted(deployment: Deployment, now: datetime) -> Wanted:
     """The training that should be the newest one; raises ValueError for a schedule that cannot be read."""
     current = deployment.status.training
-    hashed = spec_hash(deployment)
+    hashed = deployment.spec_hash
     requested = deployment.train_requested
     next_at = _tick_after(deployment.spec.training.schedule, now)
     # An annotation that was taken away asks for nothing.
@@ -96,7 +74,7 @@ def step(deployment: Deployment, want: Wanted, job: JobSeen | None, config: Conf
     current = deployment.status.training
     if current is None or current.key != want.key:
         old = current.job if current is not None else None
-        return Step(status=_attempt(deployment, want, 1, now), create=job is None, delete_job=old)
+        return Step(status=_attempt(deployment, want, 1, now), create=True, delete_job=old)
     if current.phase != TrainingPhase.RUNNING:
         return Step(status=current)
     if job is None:

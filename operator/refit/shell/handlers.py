@@ -1,6 +1,6 @@
 """Kopf as informer: every event only means "look again at that ModelDeployment".
 
-The only file that imports kopf. Handlers are `on.event`: no state on objects, no finalizers, nothing
+Only this module and the wiring know Kopf. Handlers are `on.event`: no state on objects, no finalizers, nothing
 that a restart would lose. Kopf brings listing, watching, reconnecting and authentication.
 """
 

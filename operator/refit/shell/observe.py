@@ -46,6 +46,10 @@ class Prover(Protocol):
 class UnreadableError(Exception):
     """A stored ModelDeployment does not fit the types of this version."""
 
+    def __init__(self, problem: str, manifest: Manifest) -> None:
+        super().__init__(problem)
+        self.manifest = manifest
+
 
 async def observe(cluster: Cluster, endpoint: Prover, key: Key, now: datetime) -> Observed | None:
     """What stands in the cluster for that key; None if the ModelDeployment is gone or going."""
@@ -75,7 +79,7 @@ def parse(manifest: Manifest) -> Deployment:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UnreadableError(f"{place}: {first['msg']}") from error
+        raise UnreadableError(f"{place}: {first['msg']}", manifest) from error
     return Deployment(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -104,13 +108,12 @@ async def _job(cluster: Cluster, deployment: Deployment, now: datetime) -> JobSe
 
 
 async def _job_seen(cluster: Cluster, manifest: Manifest) -> JobSeen:
-    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    status = manifest.get("status") or {}
     true = {found["type"]: found for found in status.get("conditions") or [] if found["status"] == "True"}
-    name = metadata["name"]
-    going = bool(metadata.get("deletionTimestamp"))
+    name = manifest["metadata"]["name"]
     if "Complete" not in true and "Failed" not in true:
         waiting = "" if status.get("ready") else _waiting(await _pods_of_job(cluster, manifest), TRAINER)
-        return JobSeen(name=name, state=JobState.ACTIVE, waiting=waiting, terminating=going)
+        return JobSeen(name=name, state=JobState.ACTIVE, waiting=waiting)
     ended = _last_termination(await _pods_of_job(cluster, manifest))
     return JobSeen(
         name=name,
@@ -118,7 +121,6 @@ async def _job_seen(cluster: Cluster, manifest: Manifest) -> JobSeen:
         failure=true.get("Failed", {}).get("reason", ""),
         message=ended.get("message") or None,
         exit_code=ended.get("exitCode"),
-        terminating=going,
     )
 
 
@@ -182,7 +184,6 @@ async def _rollout(cluster: Cluster, deployment: Deployment, wanted: str) -> Rol
         message, waiting = _last_words(ours), _waiting(ours, inference.CONTAINER)
     return RolloutSeen(
         artifact_sha256=environment.get(jobs.ARTIFACT_SHA256, ""),
-        version=int(environment.get(jobs.MODEL_VERSION, "0")),
         complete=complete,
         available=status.get("availableReplicas", 0),
         pod_message=message,

@@ -57,12 +57,6 @@ class KeyedQueue(Generic[K]):
         heapq.heappush(self._later, (at, self._count, key))
         self._wake.set()
 
-    def forget(self, key: K) -> None:
-        """Drop what is planned for a key that is no more."""
-        self._due.pop(key, None)
-        self._failures.pop(key, None)
-        self._again.discard(key)
-
     async def close(self) -> None:
         """Starts no further pass, and waits until the running ones have ended."""
         self._closed = True

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from refit.api import meta
-from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.reasons import Reason
 from refit.core.observed import Config, Deployment, Manifest, Observed
 from refit.core.plan import Champion, Plan, plan, refused
@@ -19,6 +17,7 @@ from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
 from refit.shell.observe import Key, Prover, UnreadableError, observe, owned_by
 from refit.shell.recorder import record
+from refit.shell.statuses import status_manifest, unreadable_status
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +56,7 @@ class Reconciler:
             except UnreadableError as error:
                 outcome.result = "unreadable"
                 log.error("modeldeployment %s/%s cannot be read: %s", *key, error)  # noqa: TRY400  # no traceback for a user's mistake
-                await self._say_unreadable(key, str(error))
-                return self.config.resync
+                return await self._say_unreadable(key, error)
             except StaleError:
                 outcome.result = "stale"
                 return AT_ONCE
@@ -117,68 +115,34 @@ class Reconciler:
     async def _write_status(self, deployment: Deployment, wanted: Plan, now: datetime) -> None:
         if wanted.status == deployment.status:
             return
-        try:
-            written = await self.cluster.apply_status(status_manifest(deployment, wanted.status))
-        except NotFoundError:  # deleted meanwhile
+        key = (deployment.namespace, deployment.name)
+        if not await self._apply_status(key, deployment.resource_version, wanted.status.wire()):
             return
-        except ConflictError as error:
-            raise StaleError from error
-        self.echoes.expect((deployment.namespace, deployment.name), written["metadata"]["resourceVersion"])
-        for note in wanted.notes:
-            log.log(
-                logging.WARNING if note.warning else logging.INFO,
-                "modeldeployment %s/%s: %s: %s",
-                deployment.namespace,
-                deployment.name,
-                note.reason,
-                note.message,
-            )
+        note = wanted.note
+        if note is not None:
+            level = logging.WARNING if note.warning else logging.INFO
+            log.log(level, "modeldeployment %s/%s: %s: %s", *key, note.reason, note.message)
             await record(self.cluster, deployment, note, now)
 
-    async def _say_unreadable(self, key: Key, message: str) -> None:
-        """The one status that is written without reading the rest: the object does not fit our types."""
-        manifest = await self.cluster.get(kinds.MODEL_DEPLOYMENT, *key)
-        if manifest is None:
-            return
-        since = {found["type"]: found for found in (manifest.get("status") or {}).get("conditions") or []}
-        now = self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
-        conditions = [
-            {
-                "type": kind,
-                "status": status,
-                "reason": Reason.INVALID_SPEC,
-                "message": message[:1024],
-                "observedGeneration": manifest["metadata"]["generation"],
-                "lastTransitionTime": since.get(kind, {}).get("lastTransitionTime", now),
-            }
-            for kind, status in (("Ready", "False"), ("Stalled", "True"))
-        ]
-        await self.cluster.apply_status(
-            {
-                "apiVersion": meta.API_VERSION,
-                "kind": meta.DEPLOYMENT_KIND,
-                "metadata": {"name": key[1], "namespace": key[0]},
-                "status": {"observedGeneration": manifest["metadata"]["generation"], "conditions": conditions},
-            }
-        )
+    async def _say_unreadable(self, key: Key, error: UnreadableError) -> timedelta:
+        status = unreadable_status(error.manifest, str(error), self.clock())
+        if status != error.manifest.get("status"):
+            try:
+                await self._apply_status(key, error.manifest["metadata"]["resourceVersion"], status)
+            except StaleError:
+                return AT_ONCE
+        return self.config.resync
 
-
-def status_manifest(deployment: Deployment, status: ModelDeploymentStatus) -> Manifest:
-    """The status as an object to apply.
-
-    The resource version keeps it from landing on an object that changed since it was read, or on a later one of
-    the same name. (A uid would not: the API server does not look at it where a status is written.)
-    """
-    return {
-        "apiVersion": meta.API_VERSION,
-        "kind": meta.DEPLOYMENT_KIND,
-        "metadata": {
-            "name": deployment.name,
-            "namespace": deployment.namespace,
-            "resourceVersion": deployment.resource_version,
-        },
-        "status": status.wire(),
-    }
+    async def _apply_status(self, key: Key, version: str, status: Manifest) -> bool:
+        """Writes onto that version only; False if there is nothing any more to write onto."""
+        try:
+            written = await self.cluster.apply_status(status_manifest(kinds.MODEL_DEPLOYMENT, *key, version, status))
+        except NotFoundError:
+            return False
+        except ConflictError as error:
+            raise StaleError from error
+        self.echoes.expect(key, written["metadata"]["resourceVersion"])
+        return True
 
 
 def _is_weather(error: Exception) -> bool:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from refit.api import meta
 from refit.api.conditions import Condition, ConditionStatus
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import stamp
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, Manifest, NotFoundError
 from refit.shell.observe import Key
+from refit.shell.statuses import status_manifest
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +63,6 @@ def _status(request: Manifest, reason: Reason, message: str, now: datetime) -> M
         observed_generation=metadata["generation"],
         last_transition_time=stamp(now),
     )
-    return {
-        "apiVersion": meta.API_VERSION,
-        "kind": meta.REQUEST_KIND,
-        "metadata": {
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "resourceVersion": metadata["resourceVersion"],
-        },
-        "status": {"observedGeneration": metadata["generation"], "conditions": [condition.wire()]},
-    }
+    status = {"observedGeneration": metadata["generation"], "conditions": [condition.wire()]}
+    place = (metadata["namespace"], metadata["name"], metadata["resourceVersion"])
+    return status_manifest(kinds.REMEDIATION_REQUEST, *place, status)
