@@ -7,8 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ import httpx
 import numpy as np
 import pytest
 
+from refit_cluster import debian
 from refit_trainer.orders import Order, from_manifest
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("REFIT_CACHE") or Path.home() / ".cache" / "refit")
+POSTGRES_PASSWORD = "made-up-for-tests"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 Write = Callable[..., bytes]
@@ -133,13 +137,23 @@ def mlflow_starting(
         yield None
         return
     folder = tmp_path_factory.mktemp("mlflow")
+    with _mlflow(folder, f"sqlite:///{folder}/mlflow.db") as address:
+        yield address, folder / "log"
+
+
+@contextmanager
+def _mlflow(folder: Path, database: str) -> Iterator[str]:
+    """A server as manifests/mlflow.yaml starts it, its log in `folder`; the address, which may not answer yet."""
     port = _free_port()
     command = [str(Path(sys.executable).with_name("mlflow")), "server", "--workers", "1", "--serve-artifacts"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     command += ["--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("w") as log, _running(command, environment, log):
-        yield f"http://127.0.0.1:{port}", folder / "log"
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": database,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with (folder / "log").open("w") as log, _running(command, os.environ | settings, log):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +162,51 @@ def mlflow_uri(mlflow_starting: tuple[str, Path]) -> str:
     uri, log = mlflow_starting
     _answering(f"{uri}/health", log)
     return uri
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of an empty database on a PostgreSQL server of its own, which is gone afterwards."""
+    programs = _postgres_programs()
+    port = _free_port()
+    # The server refuses to run as root; and pytest's own directories are closed to everyone else.
+    nobody = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="refit-postgres-"))
+    try:
+        (folder / "password").write_text(POSTGRES_PASSWORD)
+        for path in (folder, folder / "password"):
+            if nobody:
+                shutil.chown(path, **nobody)
+        command = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "mlflow", "-A", "scram-sha-256"]
+        command += ["--pwfile", str(folder / "password"), "-E", "UTF8", "--locale", "C", "--no-sync"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, **nobody)  # type: ignore[call-overload]  # a user and a group, or nothing
+        serve = [str(programs / "postgres"), "-D", str(folder / "data"), "-c", "listen_addresses=127.0.0.1"]
+        serve += ["-c", f"port={port}", "-c", "unix_socket_directories=", "-c", "fsync=off"]
+        with (folder / "log").open("w") as log, _running(serve, os.environ, log, **nobody):
+            _listening(port, folder / "log")
+            yield f"postgresql://mlflow:{POSTGRES_PASSWORD}@127.0.0.1:{port}/postgres"
+    finally:
+        shutil.rmtree(folder)
+
+
+def _postgres_programs() -> Path:
+    """Where PostgreSQL's server is; Debian keeps it off PATH, and where it is missing the harness installs Debian's."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not found and shutil.which("postgres") is None:
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            pytest.skip("no PostgreSQL server here, and none can be installed: that takes root and apt-get")
+        print("installing with apt-get: postgresql")  # noqa: T201  # what is done to a machine is said
+        debian.install(("postgresql",))
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return found[-1].parent if found else Path(str(shutil.which("postgres"))).resolve().parent
+
+
+@pytest.fixture
+def mlflow_on_postgres(postgres: str, tmp_path: Path) -> Iterator[str]:
+    """The address of an MLflow server whose runs and versions are in PostgreSQL, named as docs/install.md names it."""
+    with _mlflow(tmp_path, postgres) as address:
+        _answering(f"{address}/health", tmp_path / "log")
+        yield address
 
 
 @dataclass(frozen=True)
@@ -185,8 +244,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 class _running:  # noqa: N801 - reads as a verb
     """A child process for the length of a block."""
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], log: Any) -> None:
-        self._process = subprocess.Popen(command, env=dict(environment), stdout=log, stderr=log, start_new_session=True)
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Any, **who: Any) -> None:
+        self._process = subprocess.Popen(
+            command, env=dict(environment), stdout=log, stderr=log, start_new_session=True, **who
+        )
 
     def __enter__(self) -> None:
         return None
@@ -203,6 +264,16 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _listening(port: int, log: Path, seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)  # a server that is starting
+    raise TimeoutError(f"nothing listens on {port}:\n{log.read_text()[-2000:]}")
 
 
 def _answering(address: str, log: Path, seconds: float = 90.0) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import psycopg
 import pytest
 
 from refit.api import jobs
@@ -70,6 +71,22 @@ class Jobs:
 @pytest.fixture
 def ward(made: Any, mlflow_uri: str, tmp_path: Path) -> Jobs:
     return Jobs(made, mlflow_uri, tmp_path)
+
+
+def test_a_training_is_registered_where_mlflow_stands_on_postgresql(
+    made: Any, postgres: str, mlflow_on_postgres: str, tmp_path: Path
+) -> None:
+    ward = Jobs(made, mlflow_on_postgres, tmp_path)
+    code, result, _, err = ward.run("k-1", metadata__name="stored")
+    assert (code, err) == (0, "")
+    assert result is not None
+    assert result.registered is not None
+    assert ward.model("clinic.stored")["aliases"] == [{"alias": "challenger", "version": "1"}]
+    model = httpx.get(result.registered.artifact_uri).content
+    assert hashlib.sha256(model).hexdigest() == result.registered.artifact_sha256
+    with psycopg.connect(postgres) as database:
+        stored = database.execute("SELECT name, version, run_id FROM model_versions").fetchall()
+    assert stored == [("clinic.stored", 1, result.run_id)]
 
 
 @pytest.fixture(scope="module")
