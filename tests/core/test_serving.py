@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refit.api.deploymentstatus import VersionRecord, VersionState
+from refit.api.deploymentstatus import Artifact, VersionRecord, VersionState
 from refit.api.results import TrainingResult
 from refit.core.inference import covers
 from refit.core.observed import Proof, RolloutSeen, ServiceSeen
@@ -119,6 +119,24 @@ def test_a_new_version_is_the_one_candidate_and_an_older_one_is_passed_over() ->
         (2, VersionState.RETIRED),
         (3, VersionState.CANDIDATE),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param({}, None, id="a trainer of an older Refit made no profile"),
+        pytest.param(
+            {"profile_uri": "http://mlflow.test/3/profile.json", "profile_sha256": "b" * 64},
+            Artifact(uri="http://mlflow.test/3/profile.json", sha256="b" * 64),
+            id="what the training data looked like is kept with the version",
+        ),
+    ],
+)
+def test_the_profile_of_a_new_version(told: dict[str, str], expected: Artifact | None) -> None:
+    answer = result("n" * 10, version=3)
+    assert answer.registered is not None
+    found = added(HISTORY, answer.model_copy(update={"registered": answer.registered.model_copy(update=told)}))
+    assert found[-1].profile == expected
 
 
 def test_a_version_that_is_reported_again_becomes_the_candidate_again() -> None:

@@ -38,6 +38,8 @@ LONG = TrainingResult(
         artifact_sha256=SHA,
         golden_uri="http://refit-mlflow.refit-system.svc.cluster.local:5000/api/2.0/mlflow-artifacts/artifacts/123/" + "a" * 32 + "/artifacts/golden.json",
         golden_sha256=SHA,
+        profile_uri="http://refit-mlflow.refit-system.svc.cluster.local:5000/api/2.0/mlflow-artifacts/artifacts/123/" + "a" * 32 + "/artifacts/profile.json",
+        profile_sha256=SHA,
         parity=Parity(rows=100000, max_difference="2.98e-08", differing_labels=0),
     ),
 )  # fmt: skip

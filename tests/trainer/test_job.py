@@ -115,6 +115,8 @@ def test_a_registered_model_is_downloaded_and_answers(done: tuple[Jobs, Training
     golden = httpx.get(result.registered.golden_uri).content
     assert hashlib.sha256(model).hexdigest() == result.registered.artifact_sha256
     assert hashlib.sha256(golden).hexdigest() == result.registered.golden_sha256
+    profile = httpx.get(str(result.registered.profile_uri)).content
+    assert hashlib.sha256(profile).hexdigest() == result.registered.profile_sha256
     first = Golden.model_validate_json(golden)
     frame = pd.DataFrame([first.rows[0]])
     np.testing.assert_allclose(Served(model).answers(frame)[0], first.answers[0], atol=first.tolerance)
@@ -158,6 +160,7 @@ def test_the_version_says_what_it_is(done: tuple[Jobs, TrainingResult]) -> None:
         "refit.uid": "u-1",
         "refit.sha256": result.registered.artifact_sha256,
         "refit.golden_sha256": result.registered.golden_sha256,
+        "refit.profile_sha256": result.registered.profile_sha256,
         "refit.algorithm": "LogisticRegression",
         "refit.data_sha256": result.data_sha256,
     }

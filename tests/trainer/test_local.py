@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from refit.api.profile import Profile
 from refit.api.results import TrainingOutcome, TrainingResult
 from refit.api.signature import Golden
 from refit_trainer.exports import Served
@@ -95,14 +96,21 @@ def test_the_model_answers_the_golden_request_as_promised(classified: Ran) -> No
 
 
 def test_the_profile_tells_of_columns_and_not_of_rows(classified: Ran) -> None:
-    profile = json.loads((classified.folder / "profile.json").read_text())
-    columns = {column["name"]: column for column in profile["columns"]}
-    assert (profile["rows"], list(columns)) == (160, ["age", "dose", "site", "smoker"])
-    assert len(columns["age"]["quantiles"]) == 1001
-    assert columns["age"]["quantiles"] == sorted(columns["age"]["quantiles"])
-    assert sum(columns["site"]["counts"].values()) == 160
-    assert (profile["target"]["counts"].keys(), profile["predictions"]["rows"]) == ({"0", "1"}, 40)
-    assert len(profile["predictions"]["probabilities"]["1"]["quantiles"]) == 1001
+    profile = Profile.model_validate_json((classified.folder / "profile.json").read_text())
+    columns = {column.name: column for column in profile.columns}
+    assert (profile.rows, list(columns), profile.equal_pairs) == (200, ["age", "dose", "site", "smoker"], 0)
+    age, site = columns["age"].numbers, columns["site"].texts
+    assert age is not None
+    assert site is not None
+    assert (age.count, age.distinct, age.whole, age.complete, age.upto[-1]) == (200, 50, True, True, 200)
+    assert list(age.knots) == sorted(set(age.knots))
+    assert sum(site.counts.values()) == 200
+    answers = profile.answers
+    assert answers.rows == 40
+    assert answers.metrics["accuracy"] == pytest.approx(float(str(classified.result.metrics.accuracy)), abs=1e-5)
+    assert answers.labels is not None
+    assert answers.labels.counts.keys() == answers.probabilities.keys() == answers.confidence.keys() == {"0", "1"}
+    assert sum(found.rows for found in answers.confidence["1"]) == 40
 
 
 def test_the_card_tells_a_person(classified: Ran) -> None:

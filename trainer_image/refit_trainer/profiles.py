@@ -1,55 +1,55 @@
 """What training data looked like, without any row of it: the reference that later requests are compared with.
 
-Per number column counts, moments and 1,001 quantiles; per category column how often each value was there.
-Answers are profiled on held-out rows, where the model is no better than it will be in use.
+Inputs are profiled on all rows, learned from or held out: both are the same population. Answers are profiled on
+held-out rows, where the model is no better than it will be in use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from refit.api.dataspec import ColumnType
+from refit.api.dataspec import Column, ColumnType
+from refit.api.metrics import Metric
+from refit.api.profile import (
+    MAX_KNOTS,
+    AnswerProfile,
+    CategoryProfile,
+    ColumnProfile,
+    ConfidenceBin,
+    ErrorBin,
+    NumberProfile,
+    Profile,
+)
 from refit.api.signature import Golden
-from refit_trainer.datasets import Dataset
+from refit_trainer.datasets import Dataset, Input
 from refit_trainer.exports import TOLERANCE
 
-FORMAT = 1
-QUANTILES = 1001
 GOLDEN_QUANTILES = (0.5, 0.25, 0.75, 0.4, 0.6)
+BINS = 20
+BIN_ROWS = 10
+"""A table of how far answers can be trusted has at most so many bins, of at least so many held-out rows each."""
+
+Numbers = NDArray[Any]
 
 
-def profile(dataset: Dataset, answers: NDArray[np.float64]) -> dict[str, Any]:
-    """The profile as plain JSON data; `answers` are the model's of the held-out rows."""
-    frame = dataset.training.frame
-    columns = [
-        {"name": column.name, "type": column.type.value}
-        | (
-            _number(frame[column.name].to_numpy(dtype=np.float64))
-            if column.type is ColumnType.NUMBER
-            else _category(frame[column.name])
-        )
-        for column in dataset.inputs
-    ]
-    return {
-        "format": FORMAT,
-        "task": dataset.task.value,
-        "rows": len(dataset.training),
-        "columns": columns,
-        "target": {"name": dataset.target} | _answers(dataset.training.answers, dataset.classes),
-        "predictions": {"rows": len(answers)}
-        | (
-            {
-                **_answers(answers.argmax(axis=1), dataset.classes),
-                "probabilities": {label: _number(answers[:, place]) for place, label in enumerate(dataset.classes)},
-            }
-            if dataset.classes
-            else _answers(answers[:, 0], ())
-        ),
-    }
+def profile(dataset: Dataset, answers: Numbers, metrics: dict[Metric, float], declared: Iterable[Column]) -> Profile:
+    """The profile; `answers` are the model's of the held-out rows, `declared` is data.columns."""
+    frame = pd.concat([dataset.training.frame, dataset.held_out.frame], ignore_index=True)
+    by_name = {column.name: column for column in declared}
+    return Profile(
+        task=dataset.task,
+        rows=len(frame),
+        equal_pairs=_equal_pairs(frame),
+        columns=tuple(_column(column, frame[column.name], by_name.get(column.name)) for column in dataset.inputs),
+        target=dataset.target,
+        classes=dataset.classes,
+        answers=_answers(dataset, answers, metrics),
+    )
 
 
 def golden_rows(dataset: Dataset) -> pd.DataFrame:
@@ -87,37 +87,117 @@ def _told(value: Any) -> float | str | None:
     return None if np.isnan(value) else float(value)
 
 
-def _number(values: NDArray[np.float64]) -> dict[str, Any]:
-    there = values[np.isfinite(values)]
+def _column(column: Input, values: pd.Series[Any], declared: Column | None) -> ColumnProfile:
+    number = column.type is ColumnType.NUMBER
+    return ColumnProfile(
+        name=column.name,
+        type=column.type,
+        nullable=column.nullable,
+        minimum=float(declared.min) if declared is not None and declared.min is not None else None,
+        maximum=float(declared.max) if declared is not None and declared.max is not None else None,
+        categories=declared.categories if declared is not None else (),
+        numbers=numbers(values.to_numpy(dtype=np.float64)) if number else None,
+        texts=None if number else _texts(values),
+    )
+
+
+def numbers(values: Numbers) -> NumberProfile:
+    """The profile of numbers, NaN where missing."""
+    there = np.sort(values[np.isfinite(values)].astype(np.float32))
     if not there.size:
-        return {"count": 0, "missing": int(values.size)}
-    return {
-        "count": int(there.size),
-        "missing": int(values.size - there.size),
-        "mean": float(there.mean()),
-        "deviation": float(there.std()),
-        "minimum": float(there.min()),
-        "maximum": float(there.max()),
-        "quantiles": [float(f"{value:.7g}") for value in np.quantile(there, np.linspace(0, 1, QUANTILES))],
-    }
+        return NumberProfile(count=0, missing=int(values.size))
+    distinct, first = np.unique(there, return_index=True)
+    upto = np.append(first[1:], there.size)
+    chosen = np.arange(distinct.size)
+    if distinct.size > MAX_KNOTS:
+        # By rank, both ends included: the value at each rank, once.
+        ranks = np.linspace(0, there.size - 1, MAX_KNOTS).round().astype(np.int64)
+        chosen = np.unique(np.searchsorted(distinct, there[ranks]))
+    wide = there.astype(np.float64)
+    return NumberProfile(
+        count=int(there.size),
+        missing=int(values.size - there.size),
+        distinct=int(distinct.size),
+        zeros=int((there == 0).sum()),
+        whole=bool((there == np.floor(there)).all()),
+        mean=short(wide.mean()),
+        deviation=short(wide.std()),
+        knots=tuple(short(value) for value in distinct[chosen]),
+        upto=tuple(upto[chosen].tolist()),
+        at=() if chosen.size == distinct.size else tuple((upto - first)[chosen].tolist()),
+    )
 
 
-def _category(values: pd.Series[Any]) -> dict[str, Any]:
+def short(value: Any) -> float:
+    """The number of fewest digits that is the same one in 32 bits."""
+    return float(str(np.float32(value)))
+
+
+def _texts(values: pd.Series[Any]) -> CategoryProfile:
     counts = values[values != ""].value_counts()
-    return {
-        "count": int(counts.sum()),
-        "missing": int((values == "").sum()),
-        "counts": {str(value): int(count) for value, count in counts.items()},
-    }
+    return CategoryProfile(
+        count=int(counts.sum()),
+        missing=int((values == "").sum()),
+        counts={str(value): int(count) for value, count in counts.items()},
+    )
 
 
-def _answers(values: NDArray[Any], classes: tuple[str, ...]) -> dict[str, Any]:
-    if not classes:
-        return {"type": ColumnType.NUMBER.value} | _number(values.astype(np.float64))
-    counts = np.bincount(values, minlength=len(classes))
-    return {
-        "type": ColumnType.CATEGORY.value,
-        "count": int(counts.sum()),
-        "missing": 0,
-        "counts": {label: int(count) for label, count in zip(classes, counts, strict=True)},
-    }
+def _equal_pairs(frame: pd.DataFrame) -> int:
+    sizes = frame.groupby(list(frame.columns), dropna=False, sort=False, observed=True).size().to_numpy()
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _answers(dataset: Dataset, answers: Numbers, metrics: dict[Metric, float]) -> AnswerProfile:
+    truth = dataset.held_out.answers
+    told = {metric.value: short(value) for metric, value in metrics.items() if np.isfinite(np.float32(value))}
+    if not dataset.classes:
+        return AnswerProfile(
+            rows=len(answers), metrics=told, predictions=numbers(answers[:, 0]), errors=_errors(answers[:, 0], truth)
+        )
+    counts = np.bincount(answers.argmax(axis=1), minlength=len(dataset.classes))
+    return AnswerProfile(
+        rows=len(answers),
+        metrics=told,
+        labels=CategoryProfile(
+            count=int(counts.sum()),
+            counts={label: int(count) for label, count in zip(dataset.classes, counts, strict=True)},
+        ),
+        probabilities={label: numbers(answers[:, place]) for place, label in enumerate(dataset.classes)},
+        confidence={
+            label: _confidence(answers[:, place], truth == place) for place, label in enumerate(dataset.classes)
+        },
+    )
+
+
+def _confidence(probabilities: Numbers, hits: Numbers) -> tuple[ConfidenceBin, ...]:
+    return tuple(
+        ConfidenceBin(
+            upto=short(probabilities[chosen[-1]]),
+            rows=chosen.size,
+            mean=short(probabilities[chosen].mean()),
+            hits=int(hits[chosen].sum()),
+        )
+        for chosen in _bins(probabilities)
+    )
+
+
+def _errors(predictions: Numbers, truth: Numbers) -> tuple[ErrorBin, ...]:
+    far = np.abs(predictions - truth)
+    return tuple(
+        ErrorBin(
+            upto=short(predictions[chosen[-1]]),
+            rows=chosen.size,
+            absolute=short(far[chosen].mean()),
+            squared=short((far[chosen] ** 2).mean()),
+        )
+        for chosen in _bins(predictions)
+    )
+
+
+def _bins(values: Numbers) -> list[NDArray[np.int64]]:
+    """Row numbers in bins about equally full, lowest values first; equal values are never parted."""
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(values[order]) > 0, True)) + 1
+    wanted = np.linspace(0, values.size, min(BINS, max(1, values.size // BIN_ROWS)) + 1)[1:]
+    chosen = np.unique(ends[np.searchsorted(ends, wanted.round())])
+    return np.split(order, chosen[:-1])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from refit.api import jobs
+from refit.api.profile import PROFILE_FILE
 from refit.api.results import Registered, TrainingResult, decode_training
 from refit_trainer.answers import answered, fitting
 from refit_trainer.mlflow_door import ABSENT, THERE, Mlflow, MlflowError
@@ -137,11 +138,13 @@ def _registered(mlflow: Mlflow, trained: Trained, run_id: str, artifact_uri: str
     name = trained.order.model_name
     digest = digested(trained.onnx).sha256
     golden = digested(trained.files[jobs.GOLDEN_FILE]).sha256
+    profile = digested(trained.files[PROFILE_FILE]).sha256
     tags = {
         KEY_TAG: trained.order.key,
         UID_TAG: trained.order.uid,
         "refit.sha256": digest,
         "refit.golden_sha256": golden,
+        "refit.profile_sha256": profile,
         "refit.algorithm": trained.winner.algorithm,
         "refit.data_sha256": trained.data_sha256,
     }
@@ -154,12 +157,15 @@ def _registered(mlflow: Mlflow, trained: Trained, run_id: str, artifact_uri: str
         ]
     mlflow.post("registered-models/alias", name=name, alias=CHALLENGER, version=str(version["version"]))
     folder = str(version["source"])
+    beside = folder.removesuffix("/" + MODEL_FOLDER)
     return Registered(
         version=int(version["version"]),
         artifact_uri=mlflow.address(f"{folder}/{jobs.MODEL_FILE}"),
         artifact_sha256=digest,
-        golden_uri=mlflow.address(f"{folder.removesuffix('/' + MODEL_FOLDER)}/{jobs.GOLDEN_FILE}"),
+        golden_uri=mlflow.address(f"{beside}/{jobs.GOLDEN_FILE}"),
         golden_sha256=golden,
+        profile_uri=mlflow.address(f"{beside}/{PROFILE_FILE}"),
+        profile_sha256=profile,
         parity=trained.parity,
     )
 

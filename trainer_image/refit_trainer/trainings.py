@@ -11,6 +11,7 @@ import numpy as np
 
 from refit.api import jobs
 from refit.api.metrics import Metric
+from refit.api.profile import PROFILE_FILE
 from refit.api.results import CheckOutcome, Parity
 from refit.api.signature import Signature
 from refit_trainer.checks import check
@@ -165,7 +166,9 @@ def train(order: Order, fetched: Fetched, *, cpus: int, clock: Callable[[], floa
         {
             "model_card.md": card(trained, mattering).encode(),
             jobs.GOLDEN_FILE: golden.model_dump_json(by_alias=True).encode(),
-            "profile.json": json.dumps(profiles.profile(dataset, answers), separators=(",", ":")).encode(),
+            PROFILE_FILE: profiles.profile(dataset, answers, measured, spec.data.columns)
+            .model_dump_json(by_alias=True, exclude_none=True)
+            .encode(),
             "signature.json": exported.signature.model_dump_json(by_alias=True, indent=1).encode(),
             "candidates.json": json.dumps(
                 [{"candidate": found.combination.label(), "scores": found.scores} for found in scored], indent=1

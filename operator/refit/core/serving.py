@@ -55,6 +55,7 @@ def with_result(
         spec_hash=training.spec_hash,
         artifact=Artifact(uri=registered.artifact_uri, sha256=registered.artifact_sha256),
         golden=Artifact(uri=registered.golden_uri, sha256=registered.golden_sha256),
+        profile=_profile(registered),
         algorithm=result.algorithm or "",
         metric=result.metric,
         value=result.value or "0",
@@ -95,6 +96,13 @@ def serving_status(history: History) -> ServingStatus | None:
     if record is None or record.since is None:
         return None
     return ServingStatus(version=record.version, artifact=record.artifact, since=record.since)
+
+
+def _profile(registered: Registered) -> Artifact | None:
+    """Where the version's profile is; a trainer of an older Refit made none."""
+    if registered.profile_uri is None or registered.profile_sha256 is None:
+        return None
+    return Artifact(uri=registered.profile_uri, sha256=registered.profile_sha256)
 
 
 def _passed_over(record: VersionRecord) -> VersionRecord:
