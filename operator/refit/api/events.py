@@ -21,6 +21,8 @@ EVENTS_PATH = "/v1/namespaces/{namespace}/models/{model}/events"
 LABELS_PATH = "/v1/namespaces/{namespace}/models/{model}/labels"
 WINDOW_PATH = "/v1/namespaces/{namespace}/models/{model}/window"
 MEASUREMENTS_PATH = "/v1/namespaces/{namespace}/models/{model}/measurements"
+PROBE_HEADER = "Refit-Probe"
+"""Header of a request that is no traffic: the golden request, by which the operator proves a roll-out."""
 PREDICTION_PATH = "/v1/namespaces/{namespace}/predictions/{id}"
 
 MAX_BODY = 8 * 1024 * 1024

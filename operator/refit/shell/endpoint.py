@@ -14,11 +14,13 @@ import aiohttp
 from pydantic import ValidationError
 
 from refit.api.deploymentstatus import VersionRecord
+from refit.api.events import PROBE_HEADER
 from refit.api.signature import PREDICTION_OUTPUT, PROBABILITIES_OUTPUT, Golden
 from refit.core.observed import Proof
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 MODEL_PATH = "/refit/v1/model"
+PROBE = {PROBE_HEADER: "golden"}
 GOLDEN_LIMIT = 1 << 20
 """Bytes of a golden file that are read; it has eight rows at most."""
 
@@ -57,7 +59,7 @@ class Endpoint:
 
     async def _json(self, method: str, url: str, body: object = None) -> dict[str, Any]:
         try:
-            async with self._session.request(method, url, json=body, timeout=TIMEOUT) as response:
+            async with self._session.request(method, url, json=body, headers=PROBE, timeout=TIMEOUT) as response:
                 if response.status != 200:  # noqa: PLR2004
                     raise EndpointError(f"{method} {url}: {response.status} {(await response.text())[:200]}")
                 found = await response.json(content_type=None)
