@@ -11,6 +11,7 @@ from refit_predictor import artifact, settings
 from refit_predictor.artifact import Unfit
 from refit_predictor.desk import Desk
 from refit_predictor.graph import Graph
+from refit_predictor.request_log import RequestLog
 
 EXIT_SETTINGS = 2
 EXIT_UNFIT = 3
@@ -21,6 +22,7 @@ def main() -> int:
     try:
         read = settings.read(os.environ)
         desk = Desk(Graph(artifact.read(read.model_dir, read.sha256), read.threads), read)
+        request_log = RequestLog(read.request_log, desk.signature, read.name) if read.request_log else None
     except settings.BadSettings as error:
         return _end(termination_log, f"BadSettings: {error}", EXIT_SETTINGS)
     except Unfit as error:
@@ -28,7 +30,7 @@ def main() -> int:
     # Imported late: the SDK takes seconds, and a file that must not be served is refused without it.
     from refit_predictor.server import serve  # noqa: PLC0415
 
-    serve(desk)
+    serve(desk, request_log)
     return 0
 
 

@@ -18,12 +18,15 @@ import orjson
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+from refit.api.events import PROBE_HEADER
 from refit_predictor.desk import WELL_FORMED_ID, Desk, Reply, new_id, refusal
 from refit_predictor.metrics import Metrics
 from refit_predictor.refusals import Problem, Refused, too_large
+from refit_predictor.request_log import RequestLog
 
 INFERENCE_ID = b"refit-inference-id"
 MODEL_VERSION = b"refit-model-version"
+PROBE = PROBE_HEADER.lower().encode()
 LARGE_BODY = 32 * 1024
 """Bodies from this size on are answered on a thread, so that single rows need not wait for them."""
 BODY_TIMEOUT = 30.0
@@ -41,10 +44,11 @@ class Gone(Exception):  # noqa: N818
 class Front(FastAPI):
     """KServe's application with a table of paths in front."""
 
-    def open(self, desk: Desk, metrics: Metrics) -> None:
+    def open(self, desk: Desk, metrics: Metrics, request_log: RequestLog | None = None) -> None:
         """Starts to answer for a model."""
         name, version = desk.settings.name, desk.settings.version
         self._metrics = metrics
+        self._log = request_log
         self._max_body = desk.settings.max_body_bytes
         self._version = version.encode("latin-1", "replace")
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large")
@@ -96,7 +100,11 @@ class Front(FastAPI):
         except Gone:
             return
         if reply.rows is not None and reply.answers is not None:
-            self._metrics.answered(protocol, perf_counter() - started, reply.rows, reply.answers)
+            seconds = perf_counter() - started
+            self._metrics.answered(protocol, seconds, reply.rows, reply.answers)
+            if self._log is not None and not (PROBE in headers and self._log.skips(reply.rows)):
+                size = len(body) + len(reply.body)
+                self._log.take(reply.inference_id, seconds, reply.rows, reply.answers, size)
         else:
             self._metrics.refused(protocol, perf_counter() - started, reply.status)
         await self._send(reply, send, close=close)

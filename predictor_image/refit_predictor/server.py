@@ -16,8 +16,12 @@ from prometheus_client import REGISTRY
 from refit_predictor.desk import Desk
 from refit_predictor.front import Front
 from refit_predictor.metrics import Metrics
+from refit_predictor.request_log import RequestLog
+from refit_predictor.tally import LogMetrics
 
 GRACE_SECONDS = 30
+LOG_SECONDS = 5.0
+"""How long what is in the request log may take to be delivered at the end."""
 
 
 class OnnxModel(kserve.Model):  # type: ignore[misc]
@@ -35,13 +39,15 @@ class OnnxModel(kserve.Model):  # type: ignore[misc]
         return list(self._metadata["outputs"])
 
 
-def serve(desk: Desk) -> None:
-    """Serves until SIGTERM, and then until the requests in flight are answered."""
+def serve(desk: Desk, request_log: RequestLog | None) -> None:
+    """Serves until SIGTERM, and then until the requests in flight are answered and logged."""
     _set_up_logging()
     metrics = Metrics(desk.signature, desk.settings.name, desk.settings.version, desk.settings.sha256)
     REGISTRY.register(metrics)
+    if request_log is not None:
+        REGISTRY.register(LogMetrics(request_log.tally, desk.settings.name, desk.settings.version))
     front = Front(title="Refit predictor", docs_url=None, redoc_url=None, openapi_url=None)
-    front.open(desk, metrics)
+    front.open(desk, metrics, request_log)
     # KServe imports its application by this name, both to add its routes and to run it.
     model_server.app = front
     # KServe's own --event-loop has no effect with one worker, for it calls asyncio.run; and before
@@ -51,7 +57,14 @@ def serve(desk: Desk) -> None:
     server = kserve.ModelServer(enable_grpc=False, workers=1, grace_period=GRACE_SECONDS, enable_latency_logging=False)
     gc.collect()
     gc.freeze()  # what is there now stays: collections need not look at it again
-    server.start([OnnxModel(desk)])
+    if request_log is None:
+        server.start([OnnxModel(desk)])
+        return
+    request_log.start()
+    try:
+        server.start([OnnxModel(desk)])
+    finally:
+        request_log.close(LOG_SECONDS)
 
 
 def _set_up_logging() -> None:

@@ -5,16 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from refit.api import jobs
+from refit.api.modeldeployment import RequestLog, RequestLogMode
+from refit.api.signature import Signature
 
 MAX_ROWS = "REFIT_MAX_ROWS"
 MAX_BODY_BYTES = "REFIT_MAX_BODY_BYTES"
 THREADS = "REFIT_PREDICTOR_THREADS"
+SPILL_BYTES = "REFIT_SPILL_BYTES"
+LEAST_SPILL = 64 * 1024
 
 
 class BadSettings(Exception):  # noqa: N818
     """The environment does not say what to serve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """Where the request log goes, where it waits, and what it leaves out."""
+
+    url: str
+    namespace: str
+    version: int
+    token_file: Path
+    spill_dir: Path
+    spill_bytes: int = 64 * 1024 * 1024
+    mask: frozenset[str] = frozenset()
+
+    def masked(self, signature: Signature) -> frozenset[str]:
+        """The inputs to leave out; raises BadSettings if one is misspelt, since it would stay in clear.
+
+        The target may be named too, though no request holds it.
+        """
+        inputs = [column.name for column in signature.inputs]
+        if strangers := sorted(self.mask - {*inputs, signature.target}):
+            raise BadSettings(
+                f"{jobs.REQUEST_LOG}: mask names {', '.join(strangers)}, "
+                f"and the model's inputs are {', '.join(inputs)}; correct spec.serving.requestLog.mask"
+            )
+        return self.mask & {*inputs}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +61,7 @@ class Settings:
     threads: int = 1
     max_rows: int = 10_000
     max_body_bytes: int = 8 * 1024 * 1024
+    request_log: LogSettings | None = None
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -52,13 +86,41 @@ def read(environment: Mapping[str, str]) -> Settings:
         threads=min(_whole(environment, THREADS, default=1), processors),
         max_rows=_whole(environment, MAX_ROWS, default=Settings.max_rows),
         max_body_bytes=_whole(environment, MAX_BODY_BYTES, default=Settings.max_body_bytes),
+        request_log=_request_log(environment),
     )
 
 
-def _whole(environment: Mapping[str, str], key: str, *, default: int) -> int:
+def _request_log(environment: Mapping[str, str]) -> LogSettings | None:
+    """None if nothing is to be logged: no mode, or nobody to send it to."""
+    try:
+        wanted = RequestLog.model_validate_json(environment.get(jobs.REQUEST_LOG, "").strip() or "{}")
+    except ValidationError as error:
+        places = sorted({".".join(map(str, problem["loc"])) or "the whole" for problem in error.errors()})
+        raise BadSettings(f"{jobs.REQUEST_LOG} is no requestLog: {', '.join(places)}") from error
+    url = environment.get(jobs.COLLECTOR_URL, "").strip()
+    if wanted.mode is RequestLogMode.NONE or not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+        raise BadSettings(f"{jobs.COLLECTOR_URL} is no address such as http://refit-collector.refit-system.svc:8080")
+    needed = (jobs.NAMESPACE, jobs.COLLECTOR_TOKEN_FILE, jobs.SPILL_DIR)
+    if absent := [key for key in needed if not environment.get(key, "").strip()]:
+        raise BadSettings(f"not set, and the request log needs it: {', '.join(absent)}")
+    return LogSettings(
+        url=url,
+        namespace=environment[jobs.NAMESPACE].strip(),
+        version=_whole(environment, jobs.MODEL_VERSION, default=1),
+        token_file=Path(environment[jobs.COLLECTOR_TOKEN_FILE].strip()),
+        spill_dir=Path(environment[jobs.SPILL_DIR].strip()),
+        spill_bytes=_whole(environment, SPILL_BYTES, default=LogSettings.spill_bytes, least=LEAST_SPILL),
+        mask=frozenset(wanted.mask),
+    )
+
+
+def _whole(environment: Mapping[str, str], key: str, *, default: int, least: int = 1) -> int:
     text = environment.get(key, "").strip()
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise BadSettings(f"{key} is not a whole number of at least 1")
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise BadSettings(f"{key} is not a whole number of at least {least}")
     return int(text)
