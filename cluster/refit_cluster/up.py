@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TextIO
 
-from refit_cluster import debian, engine, golang, images, kind, kserve, node, registry, versions
+from refit_cluster import debian, engine, golang, images, kind, kserve, node, packages, registry, versions
 from refit_cluster.golang import Program
 from refit_cluster.kserve import Kubectl
 from refit_cluster.places import Places
@@ -70,7 +70,7 @@ BUILT_PROGRAMS = (
     golang.KSERVE,
 )
 # Steps of `_use_kind` besides the programs.
-OTHER_STEPS = 7
+OTHER_STEPS = 8
 
 
 def tool(program: Program, name: str, places: Places) -> Path:
@@ -95,7 +95,7 @@ def up(environ: Mapping[str, str], places: Places, out: TextIO) -> Cluster:
 def _use_context(context: str, address: str | None, places: Places, out: TextIO) -> Cluster:
     if not address:
         raise HarnessError("REFIT_CONTEXT is set, so REFIT_REGISTRY must name a registry that its nodes can pull from")
-    steps = Progress(2, out)
+    steps = Progress(3, out)
     kubeconfig = Path(os.environ["KUBECONFIG"]) if os.environ.get("KUBECONFIG") else None
     cluster = Cluster(Source.CONTEXT, context, kubeconfig, address, None)
     with steps.step(f"asking the API server of {context}"):
@@ -107,6 +107,7 @@ def _use_context(context: str, address: str | None, places: Places, out: TextIO)
             if found("helm") is None:
                 golang.build(golang.HELM, places)
             kserve.install(cluster.kubectl(places), tool(golang.HELM, "helm", places), kserve.Images.published())
+    _get_promtool(places, steps)
     return cluster
 
 
@@ -136,7 +137,14 @@ def _use_kind(places: Places, out: TextIO) -> Cluster:
         kserve_images = _kserve_images(source, places)
     with steps.step(f"installing KServe {versions.KSERVE}", "30 s"):
         kserve.install(kubectl, tool(golang.HELM, "helm", places), kserve_images)
+    _get_promtool(places, steps)
     return Cluster(source, f"kind-{kind.NAME}", places.kubeconfig, registry.ADDRESS, places.audit_log)
+
+
+def _get_promtool(places: Places, steps: Progress) -> None:
+    with steps.step(f"unpacking promtool {versions.PROMETHEUS}"):
+        if not packages.ensure_promtool(places):
+            steps.say("not to be had here: the tests of the alert rules will be skipped")
 
 
 def _ensure_engine(places: Places, steps: Progress) -> None:

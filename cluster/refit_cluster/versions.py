@@ -15,6 +15,9 @@ KSERVE = "v0.20.0"
 KSERVE_STORAGE = "0.21.0"
 
 DEBIAN = "bookworm"
+# As that Debian has them; a published image of the same version stands in where one can be pulled.
+PROMETHEUS = "2.42.0"
+ALERTMANAGER = "0.25.0"
 
 # Where container registries answer, kind's own image is used: the one this kind release was tested with.
 KIND_NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
