@@ -1,0 +1,143 @@
+"""How probable so large a difference is where nothing has changed: p-values that hold at every size.
+
+All tests are of two samples, since the reference is one too, and conditional on the values of both together: that
+makes them exact with ties and rare categories. What is costly is only computed where the cheap value does not already
+say that nothing is unusual; since that only ever raises a p-value above 0.2, what is said at lower levels still holds.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from refit_monitor.columns import Counts, Floats
+from refit_monitor.effects import NumberPair
+
+UNREMARKABLE = 0.2
+EXACT_CELLS = 2_000
+EXACT_WORK = 20_000_000
+"""Up to so many distinct values, and multiplications, the Kolmogorov-Smirnov p-value is exact; beyond it is the limit
+of large samples, which is never smaller."""
+ENOUGH = 50
+"""Of an expected count, for the chi-square distribution to be right far out in its tail."""
+DRAWS = 20_000
+CELLS = 256
+SUPPORT = 200_000
+
+
+def kolmogorov_smirnov(pair: NumberPair, distance: float) -> float:
+    """Of the distance of two samples."""
+    m, n = pair.profile.count, pair.seen.count
+    limit = float(special.kolmogorov(distance * math.sqrt(m * n / (m + n))))
+    if limit > UNREMARKABLE or not pair.profile.complete:
+        return limit
+    starts = np.flatnonzero(np.append(True, pair.seen.ordered[1:] != pair.seen.ordered[:-1]))
+    window = pair.seen.ordered[starts]
+    cells = np.union1d(pair.knots, window)
+    if cells.size > EXACT_CELLS or min(m, n) * (m + n) > EXACT_WORK:
+        return limit
+    sizes = np.zeros(cells.size, dtype=np.int64)
+    sizes[np.searchsorted(cells, pair.knots)] += np.diff(np.append(0, pair.reference_upto))
+    sizes[np.searchsorted(cells, window)] += np.diff(np.append(starts, n))
+    return tied_kolmogorov_smirnov(distance, min(m, n), sizes)
+
+
+def tied_kolmogorov_smirnov(distance: float, smaller: int, sizes: Counts) -> float:
+    """The exact chance of a distance at least so large, among all ways to give `smaller` of the values to one sample.
+
+    `sizes` are how many values there are of each, from the least on (Schröer and Trenkler 1995). Goes from value to value;
+    at each it has the chance of every number of them that the smaller sample may hold so far and still be near.
+    """
+    total = int(sizes.sum())
+    share = smaller / total
+    chances = np.ones(1)
+    low, seen = 0, 0
+    edge = distance * (1 - share) - 1e-9  # the distance between samples as that of one to both together
+    for size in sizes.tolist():
+        chances = np.convolve(chances, _binomial(size, share))
+        seen += size
+        first = max(0, math.ceil(((seen / total) - edge) * smaller), seen - (total - smaller))
+        last = min(smaller, seen, math.floor(((seen / total) + edge) * smaller))
+        # Only the way to the end is without choice: there both samples hold all that is theirs.
+        if seen == total:
+            first = last = smaller
+        first = max(first, low)
+        chances = chances[first - low : max(last, first - 1) - low + 1]
+        low = first
+        if not chances.size:
+            return 1.0
+    return float(min(1.0, max(0.0, 1.0 - chances[0] / math.exp(_log_binomial(total, smaller, share)))))
+
+
+def counted(reference: Counts, window: Counts, rng: np.random.Generator) -> tuple[float, float]:
+    """Of counts in cells: the chi-square statistic of homogeneity and its p-value."""
+    there = reference + window > 0
+    reference, window = _bounded(reference[there], window[there])
+    m, n = int(reference.sum()), int(window.sum())
+    if reference.size < 2 or not m or not n:  # noqa: PLR2004 - one cell can not differ
+        return 0.0, 1.0
+    pooled = reference + window
+    statistic = float(_chi_square(window[None, :], pooled, n)[0])
+    limit = float(special.chdtrc(reference.size - 1, statistic))
+    if limit > UNREMARKABLE or pooled.min() * min(m, n) / (m + n) >= ENOUGH:
+        return statistic, limit
+    if reference.size == 2 and min(*pooled, n) <= SUPPORT:  # noqa: PLR2004 - two cells
+        return statistic, two_cells(int(window[0]), int(pooled[0]), int(pooled[1]), n)
+    draws = drawn(pooled, n, DRAWS, rng)
+    as_far = int((_chi_square(draws, pooled, n) >= statistic * (1 - 1e-9)).sum())
+    return statistic, (as_far + 1) / (DRAWS + 1)
+
+
+def two_cells(found: int, ours: int, others: int, n: int) -> float:
+    """Fisher's exact test: all draws of `n` that are not more probable than the one with `found` of `ours`."""
+    support = np.arange(max(0, n - others), min(ours, n) + 1)
+    logs = _log_choose(ours, support) + _log_choose(others, n - support) - _log_choose(ours + others, np.array([n]))[0]
+    return float(min(1.0, np.exp(logs[logs <= logs[found - support[0]] + 1e-7]).sum()))
+
+
+def drawn(pooled: Counts, n: int, draws: int, rng: np.random.Generator) -> Counts:
+    """Windows of `n` as they come about where nothing has changed: drawn from both samples together, by cell."""
+    found = np.empty((draws, pooled.size), dtype=np.int64)
+    left = np.full(draws, n, dtype=np.int64)
+    others = int(pooled.sum())
+    for cell, size in enumerate(pooled.tolist()):
+        others -= size
+        found[:, cell] = rng.hypergeometric(size, others, left) if others else left
+        left -= found[:, cell]
+    return found
+
+
+def _chi_square(window: Counts, pooled: Counts, n: int) -> Floats:
+    """Pearson's statistic of two rows, from one of them: the other follows from the sums."""
+    total = int(pooled.sum())
+    expected = pooled * (n / total)
+    return np.asarray((((window - expected) ** 2) / expected).sum(axis=1) * total / (total - n), dtype=np.float64)
+
+
+def _bounded(reference: Counts, window: Counts) -> tuple[Counts, Counts]:
+    """At most 256 cells: those rarest in both together are made one."""
+    if reference.size <= CELLS:
+        return reference, window
+    order = np.argsort(-(reference + window), kind="stable")
+    first, rest = order[: CELLS - 1], order[CELLS - 1 :]
+    return np.append(reference[first], reference[rest].sum()), np.append(window[first], window[rest].sum())
+
+
+def _binomial(size: int, share: float) -> Floats:
+    if size == 1:
+        return np.array([1 - share, share])
+    return np.exp(np.array(_log_binomial(size, np.arange(size + 1), share)))
+
+
+def _log_binomial(size: int, found: NDArray[np.int64] | int, share: float) -> Floats:
+    logs = _log_choose(size, np.asarray(found)) + special.xlogy(found, share) + special.xlog1py(size - found, -share)
+    return np.asarray(logs, dtype=np.float64)
+
+
+def _log_choose(total: int, chosen: NDArray[np.int64]) -> Floats:
+    return np.asarray(
+        special.gammaln(total + 1) - special.gammaln(chosen + 1) - special.gammaln(total - chosen + 1), dtype=np.float64
+    )
