@@ -18,7 +18,7 @@ from refit.api import meta
 from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
 from refit.shell.metrics import Metrics
-from refit.shell.observe import Key
+from refit.shell.requests import Key
 from refit.shell.queue import KeyedQueue
 from refit.shell.settings import Settings
 

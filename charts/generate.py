@@ -22,8 +22,20 @@ CRDS = CHARTS.parent / "crds"
 
 NAMESPACE = "refit-system"
 """The namespace of the plain manifests."""
-ELSEWHERE = frozenset({"trainer_image", "predictor_image", "tracking_uri", "kubeconfig", "context"})
-"""Settings that are no key of `settings`: images and MLflow have keys of their own, a pod has no kubeconfig."""
+ELSEWHERE = frozenset(
+    {
+        "trainer_image",
+        "predictor_image",
+        "monitor_image",
+        "tracking_uri",
+        "collector_url",
+        "prometheus_url",
+        "identity",
+        "kubeconfig",
+        "context",
+    }
+)
+"""Settings that are no key of `settings`: images and what runs beside have keys of their own, a pod has no kubeconfig."""
 
 Step = str | int
 
@@ -121,6 +133,12 @@ TRACKING_URI = (
     ' | default (.Values.mlflow.enabled | ternary (printf "http://mlflow.%s.svc:5000" .Release.Namespace) "")'
     ' | required "mlflow.trackingUri: needed when mlflow.enabled is false" | quote'
 )
+COLLECTOR_URL = (
+    ".Values.collector.url"
+    ' | default (.Values.collector.enabled | ternary (printf "http://refit-collector.%s.svc:8080" .Release.Namespace) "")'
+    " | quote"
+)
+IDENTITY = 'printf "system:serviceaccount:%s:refit-operator" .Release.Namespace | quote'
 BACKEND_STORE = (
     "{{- with .Values.mlflow.backendStoreUri.secretName }}\n"
     "              valueFrom:\n"
@@ -157,7 +175,11 @@ CHANGES: dict[str, tuple[Change, ...]] = {
     "settings.yaml": (
         Leaf(at=(0, "data", "REFIT_TRAINER_IMAGE"), expression=f"{image('trainer')} | quote"),
         Leaf(at=(0, "data", "REFIT_PREDICTOR_IMAGE"), expression=f"{image('predictor')} | quote"),
+        Leaf(at=(0, "data", "REFIT_MONITOR_IMAGE"), expression=f"{image('monitor')} | quote"),
         Leaf(at=(0, "data", "REFIT_TRACKING_URI"), expression=TRACKING_URI),
+        Leaf(at=(0, "data", "REFIT_COLLECTOR_URL"), expression=COLLECTOR_URL),
+        Leaf(at=(0, "data", "REFIT_IDENTITY"), expression=IDENTITY),
+        optional((0, "data"), "REFIT_PROMETHEUS_URL", "prometheus.url", "{{ . | quote }}"),
         Leaf(at=(0, "data", "REFIT_LOG_LEVEL"), expression='.Values.settings.logLevel | default "INFO" | quote'),
         *settings(),
     ),

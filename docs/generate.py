@@ -27,8 +27,7 @@ Generated from the types in `operator/refit/api` by `make generate`. Group `{gro
 
 Decimal numbers are strings, so that what was written is what is read and hashed: `minimum: "0.75"`. Durations end in
 `Seconds`, times are RFC 3339 in UTC. An unknown field is dropped by the API server with a warning; `kubectl apply
---validate=strict`, which is kubectl's default, refuses it. Everything in `spec` is either carried out or refused by name; what
-this version accepts and does not act on yet is listed in the condition `Monitored` of the object.
+--validate=strict`, which is kubectl's default, refuses it. Everything in `spec` is either carried out or refused by name.
 """
 
 KINDS: tuple[tuple[str, str, type[BaseModel], type[BaseModel]], ...] = (

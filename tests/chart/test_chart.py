@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "refit"
 IMAGES = {
     name: f"registry.example/refit-{name}@sha256:{digit * 64}"
-    for name, digit in (("operator", "a"), ("trainer", "b"), ("predictor", "c"), ("mlflow", "d"))
+    for name, digit in (("operator", "a"), ("trainer", "b"), ("predictor", "c"), ("mlflow", "d"), ("monitor", "e"))
 }
 NAMED = {"images": IMAGES}
 Manifest = dict[str, Any]
@@ -211,6 +211,9 @@ CLAIM = "PersistentVolumeClaim/mlflow spec"
                     "REFIT_HTTP_PORT": "9090",
                     "REFIT_TRAINER_IMAGE": IMAGES["trainer"],
                     "REFIT_PREDICTOR_IMAGE": IMAGES["predictor"],
+                    "REFIT_MONITOR_IMAGE": IMAGES["monitor"],
+                    "REFIT_COLLECTOR_URL": "http://refit-collector.refit-system.svc:8080",
+                    "REFIT_IDENTITY": "system:serviceaccount:refit-system:refit-operator",
                     "REFIT_TRACKING_URI": "http://mlflow.refit-system.svc:5000",
                 },
                 f"{OPERATOR} containers 0 ports 0 containerPort": 9090,
@@ -279,7 +282,17 @@ def test_kustomize_builds_the_manifests(kubectl: Path) -> None:
     }
 
 
-ELSEWHERE = {"trainerImage", "predictorImage", "trackingUri", "kubeconfig", "context"}
+ELSEWHERE = {
+    "trainerImage",
+    "predictorImage",
+    "monitorImage",
+    "trackingUri",
+    "collectorUrl",
+    "prometheusUrl",
+    "identity",
+    "kubeconfig",
+    "context",
+}
 """Settings with keys of their own in values.yaml, and those that have no meaning in a pod."""
 
 

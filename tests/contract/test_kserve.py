@@ -94,7 +94,7 @@ def with_serving(deployment: Deployment, **serving: Any) -> Deployment:
 
 def apply(cluster: Client, deployment: Deployment, record: VersionRecord = VERSION_3) -> tuple[Manifest, Manifest]:
     """Applies runtime and service as the operator does; returns both as stored once KServe has seen them."""
-    runtime, service = serving_runtime(deployment, CONFIG), inference_service(deployment, record)
+    runtime, service = serving_runtime(deployment, CONFIG), inference_service(deployment, record, CONFIG)
     runtime_path, service_path = f"{RUNTIMES}/{runtime['metadata']['name']}", f"{SERVING}/{deployment.name}"
     cluster.apply(runtime_path, runtime, meta.FIELD_MANAGER).accepted()
     cluster.apply(service_path, service, meta.FIELD_MANAGER).accepted()
@@ -234,7 +234,7 @@ def test_applying_again_changes_nothing(cluster: Client, heart: Deployment, serv
     deployment = with_serving(heart, **serving)
     runtime, service = apply(cluster, deployment)
     assert covers(runtime, serving_runtime(deployment, CONFIG))
-    assert covers(service, inference_service(deployment, VERSION_3))
+    assert covers(service, inference_service(deployment, VERSION_3, CONFIG))
     again = apply(cluster, deployment)
     assert [one["metadata"]["generation"] for one in again] == [1, 1]
     assert [one["spec"] for one in again] == [runtime["spec"], service["spec"]]

@@ -124,7 +124,7 @@ def test_a_new_version_is_the_one_candidate_and_an_older_one_is_passed_over() ->
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        pytest.param({}, None, id="a trainer of an older Refit made no profile"),
+        pytest.param({"profile_uri": None, "profile_sha256": None}, None, id="a trainer of an older Refit made no profile"),
         pytest.param(
             {"profile_uri": "http://mlflow.test/3/profile.json", "profile_sha256": "b" * 64},
             Artifact(uri="http://mlflow.test/3/profile.json", sha256="b" * 64),
@@ -132,7 +132,7 @@ def test_a_new_version_is_the_one_candidate_and_an_older_one_is_passed_over() ->
         ),
     ],
 )
-def test_the_profile_of_a_new_version(told: dict[str, str], expected: Artifact | None) -> None:
+def test_the_profile_of_a_new_version(told: dict[str, str | None], expected: Artifact | None) -> None:
     answer = result("n" * 10, version=3)
     assert answer.registered is not None
     found = added(HISTORY, answer.model_copy(update={"registered": answer.registered.model_copy(update=told)}))

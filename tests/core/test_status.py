@@ -6,7 +6,6 @@ import pytest
 
 from refit.api.conditions import Condition, find, merge
 from refit.api.deploymentstatus import TrainingPhase, VersionState
-from refit.api.monitoring import Monitoring
 from refit.core.observed import RolloutSeen, ServiceSeen
 from refit.core.status import Facts, Finding, conditions, finding_of
 from worlds import NOW, SHA, record, spec, training
@@ -154,15 +153,14 @@ def summary(facts: Facts) -> dict[str, tuple[str, str]]:
             id="when a person must act it is Stalled and not Reconciling",
         ),
         pytest.param(
-            replace(HEALTHY, spec=spec().model_copy(update={"monitoring": Monitoring()})),
+            replace(HEALTHY, requests_problem="column chol: all of 200 rows are 0"),
             {
                 "Available": ("True", "Serving"),
-                "DataValid": ("True", "ChecksPassed"),
+                "DataValid": ("False", "RequestsInvalid"),
                 "Trained": ("True", "Registered"),
                 "Ready": ("True", "Serving"),
-                "Monitored": ("False", "NotImplemented"),
             },
-            id="a part that is accepted and not acted on is said so",
+            id="faulty requests make the data invalid and not the model unready",
         ),
     ],
 )

@@ -108,7 +108,13 @@ def rows(text: str, first: str) -> dict[str, list[str]]:
 
 def test_every_setting_is_told_with_its_default() -> None:
     told = {name: cells[1].strip("`") for name, cells in rows(text_of("operations.md"), "REFIT_").items()}
-    in_words = {"namespaces": "all", "kubeconfig": "the pod's service account", "context": "the current one"}
+    in_words = {
+        "namespaces": "all",
+        "kubeconfig": "the pod's service account",
+        "context": "the current one",
+        "collector_url": "none",
+        "prometheus_url": "none",
+    }
     declared = {
         f"REFIT_{name.upper()}": in_words.get(name, "required" if field.is_required() else str(field.default))
         for name, field in Settings.model_fields.items()

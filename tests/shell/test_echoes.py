@@ -7,7 +7,7 @@ import pytest
 
 from refit.shell.echoes import Echoes
 from refit.shell.handlers import register
-from refit.shell.observe import Key
+from refit.shell.requests import Key
 
 HEART = ("clinic", "heart")
 

@@ -12,6 +12,7 @@ IMAGE = "registry.test/x@sha256:" + "0" * 64
 GOOD = {
     "REFIT_TRAINER_IMAGE": IMAGE,
     "REFIT_PREDICTOR_IMAGE": IMAGE,
+    "REFIT_MONITOR_IMAGE": IMAGE,
     "REFIT_TRACKING_URI": "http://mlflow:5000",
 }
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
-
 import pytest
 
 from fake_cluster import FakeCluster
+from life import KEY, Life
 from refit.api.conditions import find
-from refit.api.deploymentstatus import ModelDeploymentStatus, VersionRecord, VersionState, status_of
+from refit.api.deploymentstatus import VersionRecord, VersionState
 from refit.api.results import EXIT_REFUSED, TrainingOutcome
 from refit.core.observed import Proof
 from refit.core.plan import Champion
@@ -24,83 +20,9 @@ from refit.kube.cluster import (
     SERVING_RUNTIME,
     UnreachableError,
 )
-from refit.shell.echoes import Echoes
-from refit.shell.metrics import Metrics
-from refit.shell.reconcile import AT_ONCE, Reconciler
-from simulated import NAMESPACE, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
-from worlds import CONFIG, NOW, SHA, SPEC, minutes, result
-
-KEY = (NAMESPACE, "heart")
-
-
-@dataclass
-class Life:
-    """One ModelDeployment in a simulated cluster, and an operator that can be asked for a pass."""
-
-    cluster: FakeCluster = field(default_factory=FakeCluster)
-    now: datetime = NOW
-    registry: FakeRegistry = field(default_factory=FakeRegistry)
-
-    def __post_init__(self) -> None:
-        self.endpoint = FakeEndpoint(self.cluster)
-        self.metrics = Metrics()
-
-    def declare(self, **changes: Any) -> None:
-        """Kubectl apply."""
-        spec = copy.deepcopy(SPEC) | changes
-        there = self.cluster.objects.get((MODEL_DEPLOYMENT, *KEY))
-        if there is None:
-            self.cluster.put(model_deployment(spec))
-        else:
-            there["spec"] = spec
-            there["metadata"]["generation"] += 1
-            there["metadata"]["resourceVersion"] += "-edited"
-
-    async def look(self, times: int = 1) -> timedelta | None:
-        """Passes, each by an operator that has just started: it remembers nothing."""
-        again = None
-        for _ in range(times):
-            reconciler = Reconciler(
-                cluster=self.cluster,
-                endpoint=self.endpoint,
-                registry=self.registry,
-                config=CONFIG,
-                metrics=self.metrics,
-                clock=lambda: self.now,
-                echoes=Echoes(),
-            )
-            again = await reconciler(KEY)
-        return again
-
-    def status(self) -> ModelDeploymentStatus:
-        return status_of(self.cluster.objects[MODEL_DEPLOYMENT, *KEY])
-
-    def ready(self) -> tuple[str, str]:
-        condition = find(self.status().conditions, "Ready")
-        assert condition is not None
-        return condition.status.value, condition.reason
-
-    def job(self) -> str:
-        training = self.status().training
-        assert training is not None
-        return training.job
-
-    def trained(self, version: int = 1, **changes: Any) -> None:
-        """The newest Job answers."""
-        training = self.status().training
-        assert training is not None
-        end_job(self.cluster, training.job, result(training.key, version, **changes))
-
-    async def serve(self, version: int = 1) -> None:
-        """From the Job's answer to a version that serves."""
-        self.trained(version)
-        await self.look(2)
-        roll_out(self.cluster)
-        await self.look(2)
-
-    def served(self) -> str:
-        model = self.cluster.objects[INFERENCE_SERVICE, *KEY]["spec"]["predictor"]["model"]
-        return str({item["name"]: item["value"] for item in model["env"]}["REFIT_MODEL_VERSION"])
+from refit.shell.reconcile import AT_ONCE
+from simulated import NAMESPACE, FakeEndpoint, end_job, roll_out
+from worlds import CONFIG, SHA, SPEC, minutes, result
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ class FakeCluster:
         self.objects: dict[Address, Manifest] = {}
         self.journal: list[tuple[str, str, str]] = []
         self.fail_after: int | None = None
+        self.now = "2026-11-21T12:00:00Z"
         self._serving = serving
         self._numbers = itertools.count(1)
 
@@ -122,6 +123,7 @@ class FakeCluster:
             "uid": f"uid-{number}",
             "generation": 1,
             "resourceVersion": str(number),
+            "creationTimestamp": self.now,
             **found["metadata"],
         }
         return found

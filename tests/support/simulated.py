@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import Any
 
 from fake_cluster import FakeCluster
@@ -10,7 +11,7 @@ from refit.api import jobs, meta
 from refit.api.base import ApiModel
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.results import encode
-from refit.core.observed import Proof
+from refit.core.observed import AlertSeen, Proof
 from refit.core.plan import Champion
 from refit.kube.cluster import DEPLOYMENT, INFERENCE_SERVICE, JOB, POD, Manifest
 
@@ -31,7 +32,15 @@ def model_deployment(spec: dict[str, Any], name: str = "heart", **metadata: Any)
     }
 
 
-def end_job(cluster: FakeCluster, name: str, answer: ApiModel | None, *, code: int = 0, failure: str = "") -> None:
+def end_job(
+    cluster: FakeCluster,
+    name: str,
+    answer: ApiModel | None,
+    *,
+    code: int = 0,
+    failure: str = "",
+    container: str = "trainer",
+) -> None:
     """The Job ends, and its pod leaves the answer."""
     found = cluster.objects[JOB, NAMESPACE, name]
     condition = {"type": "Failed", "reason": failure} if failure else {"type": "Complete"}
@@ -48,7 +57,7 @@ def end_job(cluster: FakeCluster, name: str, answer: ApiModel | None, *, code: i
                 "ownerReferences": [{"uid": found["metadata"]["uid"]}],
             },
             "spec": {"containers": []},
-            "status": {"containerStatuses": [{"name": "trainer", "state": {"terminated": ended}}]},
+            "status": {"containerStatuses": [{"name": container, "state": {"terminated": ended}}]},
         }
     )
 
@@ -114,3 +123,14 @@ class FakeRegistry:
 
     async def set_champion(self, champion: Champion) -> None:
         self.champions.append(champion)
+
+
+@dataclass
+class FakeAlerts:
+    """Alerts as they were put here."""
+
+    found: list[AlertSeen] = field(default_factory=list)
+
+    async def firing(self, namespace: str, model: str) -> tuple[AlertSeen, ...]:
+        assert (namespace, model) == (NAMESPACE, "heart")
+        return tuple(self.found)

@@ -14,6 +14,7 @@ from refit.api.deploymentstatus import (
     VersionRecord,
     VersionState,
 )
+from refit.api.measured import FeatureDrift, LastMeasurement, Verdict
 from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.results import CheckOutcome, Parity, Registered, TrainingOutcome, TrainingResult
 from refit.core.observed import Config, Deployment
@@ -24,6 +25,8 @@ CONFIG = Config(
     trainer_image="registry.test/trainer@sha256:" + "1" * 64,
     predictor_image="registry.test/predictor@sha256:" + "2" * 64,
     tracking_uri="http://mlflow.test:5000",
+    monitor_image="registry.test/monitor@sha256:" + "3" * 64,
+    collector_url="http://collector.test:8080",
 )
 SPEC: dict[str, Any] = {
     "data": {"source": {"uri": "sample://heart-disease"}, "target": {"column": "num", "positiveWhen": "> 0"}},
@@ -89,6 +92,8 @@ def result(key: str, version: int = 1, **changes: Any) -> TrainingResult:
             artifact_sha256=SHA[version],
             golden_uri=f"http://mlflow.test/{version}/golden.json",
             golden_sha256="e" * 64,
+            profile_uri=f"http://mlflow.test/{version}/profile.json",
+            profile_sha256="f" * 64,
             parity=Parity(rows=61, max_difference="0.0000001", differing_labels=0),
         ),
     }
@@ -104,6 +109,7 @@ def record(version: int, state: VersionState, **changes: Any) -> VersionRecord:
         "spec_hash": "k" * 10,
         "artifact": Artifact(uri=f"http://mlflow.test/{version}/model.onnx", sha256=SHA[version]),
         "golden": Artifact(uri=f"http://mlflow.test/{version}/golden.json", sha256="e" * 64),
+        "profile": Artifact(uri=f"http://mlflow.test/{version}/profile.json", sha256="f" * 64),
         "algorithm": "LogisticRegression",
         "metric": "f1",
         "value": "0.82",
@@ -114,6 +120,39 @@ def record(version: int, state: VersionState, **changes: Any) -> VersionRecord:
         "rollout_time": EARLIER,
     }
     return VersionRecord(**(values | changes))
+
+
+WATCHED: dict[str, Any] = {
+    "serving": {"requestLog": {"mode": "All"}},
+    "monitoring": {"intervalSeconds": 300, "window": {"hours": 24, "minRows": 200}},
+    "remediation": {"policy": "seed-visual", "mode": "Observe"},
+}
+"""What a spec adds to be watched and to have repairs proposed."""
+
+
+def measured(key: str, verdict: Verdict = Verdict.NO_DRIFT, **changes: Any) -> LastMeasurement:
+    """The answer of a measurement of version 1 over 500 rows."""
+    values: dict[str, Any] = {
+        "key": key,
+        "time": EARLIER,
+        "verdict": verdict,
+        "rows": 500,
+        "version": 1,
+        "since": "2026-11-20T12:00:00Z",
+        "until": EARLIER,
+        "message": "13 columns, none drifted",
+    }
+    return LastMeasurement(**(values | changes))
+
+
+def drifted(key: str, **effects: float) -> LastMeasurement:
+    """A measurement that found these columns drifted by so much."""
+    features = tuple(
+        FeatureDrift(column=column, method="KS", effect=str(effect), p_value="1e-9")
+        for column, effect in effects.items()
+    )
+    message = f"{', '.join(effects)} drifted"
+    return measured(key, Verdict.DRIFT, features=features, drifted=len(features), measured=13, message=message)
 
 
 def minutes(number: float) -> timedelta:

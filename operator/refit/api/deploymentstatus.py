@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from refit.api.base import (
+    ATOMIC,
     ApiModel,
     Choice,
     Line,
@@ -59,6 +60,8 @@ class TrainingStatus(ApiModel):
     total_seconds: Number | None = None
     metrics: Metrics = Metrics()
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
 
 class Artifact(ApiModel):
     """A file by address and digest."""
@@ -102,12 +105,35 @@ class VersionRecord(ApiModel):
     until: Time | None = None
 
 
+class MeasurementPhase(Choice):
+    """Of one measurement: its Job runs, or it ended."""
+
+    RUNNING = "Running"
+    ENDED = "Ended"
+
+
+class MeasurementStatus(ApiModel):
+    """The newest measurement that was ordered: its key, Job and window [since, until)."""
+
+    key: Word
+    job: ObjectName
+    phase: MeasurementPhase
+    version: Annotated[int, Field(ge=1)]
+    since: Time
+    until: Time
+    requested: Word = ""
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
+
 class ServingStatus(ApiModel):
     """The version that answers, as read back from the endpoint."""
 
     version: Annotated[int, Field(ge=1)]
     artifact: Artifact
     since: Time
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
 
 
 class ModelDeploymentStatus(ApiModel):
@@ -122,13 +148,11 @@ class ModelDeploymentStatus(ApiModel):
     drift: Line | None = None
     history: Annotated[
         tuple[VersionRecord, ...],
-        Field(
-            max_length=HISTORY_LENGTH,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["version"]},
-        ),
+        Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
     open_requests: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=32)] | None = None
     last_schedule_time: Time | None = None
+    measurement: MeasurementStatus | None = None
     last_measurement: LastMeasurement | None = None
 
 

@@ -32,7 +32,12 @@ def canonical(value: Any) -> bytes:
 
 def short_hash(value: Any, length: int = 10) -> str:
     """The first `length` hexadecimal digits of the SHA-256 of the value's canonical JSON."""
-    return hashlib.sha256(canonical(value)).hexdigest()[:length]
+    return sha256(value)[:length]
+
+
+def sha256(value: Any) -> str:
+    """The SHA-256 of the value's canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def child_labels(deployment: str, role: str) -> dict[str, str]:
@@ -43,6 +48,16 @@ def child_labels(deployment: str, role: str) -> dict[str, str]:
 def training_job_name(deployment: str, key: str, attempt: int) -> str:
     """Name of the Job of one attempt at one training key; at most 40 + 7 + 10 + 3 characters."""
     return f"{deployment}-train-{key}-{attempt}"
+
+
+def measurement_job_name(deployment: str, key: str) -> str:
+    """Name of the Job of one measurement; at most 40 + 9 + 10 characters."""
+    return f"{deployment}-measure-{key}"
+
+
+def request_name(deployment: str, action: str, digest: str) -> str:
+    """Name of a RemediationRequest that the operator makes; at most 40 + 14 + 8 characters."""
+    return f"{deployment}-{action.lower()}-{digest}"
 
 
 def runtime_name(deployment: str) -> str:

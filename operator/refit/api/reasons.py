@@ -34,7 +34,26 @@ class Reason(Choice):
     CHECKS_PASSED = "ChecksPassed"
     NOT_YET_CHECKED = "NotYetChecked"
     NOT_YET_SERVED = "NotYetServed"
+    # What is watched
+    MEASURED = "Measured"
+    NOT_YET_MEASURED = "NotYetMeasured"
+    NO_COLLECTOR = "NoCollector"
+    REQUEST_LOG_OFF = "RequestLogOff"
+    NO_REFERENCE = "NoReference"
+    MEASUREMENT_FAILED = "MeasurementFailed"
+    DRIFT = "Drift"
+    NO_DRIFT = "NoDrift"
+    INCONCLUSIVE = "Inconclusive"
+    REQUESTS_INVALID = "RequestsInvalid"
+    QUALITY_KEPT = "QualityKept"
+    QUALITY_LOW = "QualityLow"
+    QUALITY_UNKNOWN = "QualityUnknown"
+    # What is proposed
+    NOTHING_FOUND = "NothingFound"
     NOT_IMPLEMENTED = "NotImplemented"
+    OBSERVE_ONLY = "ObserveOnly"
+    EXPIRED = "Expired"
+    SUPERSEDED = "Superseded"
     TARGET_NOT_FOUND = "TargetNotFound"
 
 
@@ -48,3 +67,6 @@ class ConditionType(Choice):
     DATA_VALID = "DataValid"
     TRAINED = "Trained"
     MONITORED = "Monitored"
+    DRIFTED = "Drifted"
+    QUALITY_OK = "QualityOk"
+    DIAGNOSED = "Diagnosed"

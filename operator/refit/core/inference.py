@@ -6,14 +6,25 @@ the environment of that container, so that what is rolled out can be read back f
 
 from __future__ import annotations
 
+import json
+
 from refit.api import jobs, meta
 from refit.api.deploymentstatus import VersionRecord
 from refit.core.observed import Config, Deployment, Manifest
-from refit.core.pods import container_security, environment, pod_security, resources
+from refit.core.pods import (
+    collector_environment,
+    collector_mounts,
+    collector_volumes,
+    container_security,
+    environment,
+    pod_security,
+    resources,
+)
 
 ROLE = "predictor"
 CONTAINER = "kserve-container"
 PORT = 8080
+TMP = "/tmp"  # noqa: S108  # the container's own, an emptyDir: it outlives a container that is restarted
 DRAIN_SECONDS = 5
 """How long a predictor that is asked to stop keeps answering, while its address leaves every node's tables."""
 
@@ -50,15 +61,15 @@ def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
                     "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
                     "terminationMessagePolicy": "File",
                     "securityContext": container_security(),
-                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # the container's own, an emptyDir
+                    "volumeMounts": [{"name": "tmp", "mountPath": TMP}, *collector_mounts(config)],
                 }
             ],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
+            "volumes": [{"name": "tmp", "emptyDir": {}}, *collector_volumes(config)],
         },
     }
 
 
-def inference_service(deployment: Deployment, record: VersionRecord) -> Manifest:
+def inference_service(deployment: Deployment, record: VersionRecord, config: Config) -> Manifest:
     """The InferenceService that serves the version: a new pod is ready before an old one goes."""
     serving = deployment.spec.serving
     scales = serving.max_replicas > serving.min_replicas
@@ -96,6 +107,9 @@ def inference_service(deployment: Deployment, record: VersionRecord) -> Manifest
                             jobs.MODEL_NAME: deployment.name,
                             jobs.MODEL_VERSION: str(record.version),
                             jobs.ARTIFACT_SHA256: record.artifact.sha256,
+                            jobs.REQUEST_LOG: json.dumps(serving.request_log.wire(), separators=(",", ":")),
+                            jobs.SPILL_DIR: f"{TMP}/request-log",
+                            **collector_environment(deployment.namespace, config),
                         }
                     ),
                     "resources": resources(serving.resources),

@@ -61,8 +61,9 @@ def training_job(deployment: Deployment, training: TrainingStatus, config: Confi
     }
 
 
-def _container(deployment: Deployment, training: TrainingStatus, config: Config) -> Manifest:
-    declared = {
+def declared(deployment: Deployment) -> Manifest:
+    """The ModelDeployment as a Job is told of it, as it is when the Job is made."""
+    return {
         "metadata": {
             "name": deployment.name,
             "namespace": deployment.namespace,
@@ -71,6 +72,9 @@ def _container(deployment: Deployment, training: TrainingStatus, config: Config)
         },
         "spec": deployment.spec.wire(),
     }
+
+
+def _container(deployment: Deployment, training: TrainingStatus, config: Config) -> Manifest:
     secret = deployment.spec.data.source.secret_ref
     mounts = [
         {"name": volume["name"], "mountPath": jobs.DATA_PATH, "readOnly": True} for volume in _data_volumes(deployment)
@@ -81,7 +85,7 @@ def _container(deployment: Deployment, training: TrainingStatus, config: Config)
         "env": [
             *environment(
                 {
-                    jobs.DEPLOYMENT: json.dumps(declared, separators=(",", ":"), ensure_ascii=False),
+                    jobs.DEPLOYMENT: json.dumps(declared(deployment), separators=(",", ":"), ensure_ascii=False),
                     jobs.TRAINING_KEY: training.key,
                     jobs.TRACKING_URI: config.tracking_uri,
                     jobs.TERMINATION_LOG: jobs.TERMINATION_LOG_PATH,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from refit.api import meta
 from refit.api.base import ApiModel
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.modeldeployment import ModelDeploymentSpec
+from refit.api.remediationrequest import RemediationRequestSpec, RemediationRequestStatus, RequestPhase
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain data; only builders and the gateway look inside."""
@@ -24,6 +25,10 @@ class Config:
     trainer_image: str
     predictor_image: str
     tracking_uri: str
+    monitor_image: str = ""
+    collector_url: str = ""
+    prometheus_url: str = ""
+    identity: str = "system:serviceaccount:refit-system:refit-operator"
     training_attempts: int = 3
     rollout_timeout: timedelta = timedelta(minutes=5)
     resync: timedelta = timedelta(minutes=10)
@@ -41,6 +46,7 @@ class Deployment:
     spec: ModelDeploymentSpec
     status: ModelDeploymentStatus
     train_requested: str = ""
+    measure_requested: str = ""
 
     @cached_property
     def spec_hash(self) -> str:
@@ -125,11 +131,53 @@ class Proof:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlertSeen:
+    """An alert that fires for this model, as the intake stored it."""
+
+    name: str
+    fingerprint: str
+    severity: str = ""
+    starts_at: str = ""
+    summary: str = ""
+    clock_suspect: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestSeen:
+    """A RemediationRequest about this model, parsed."""
+
+    name: str
+    generation: int
+    resource_version: str
+    created: datetime
+    ours: bool
+    spec: RemediationRequestSpec
+    status: RemediationRequestStatus
+
+    @property
+    def open(self) -> bool:
+        """Whether something may still come of it."""
+        return self.status.phase not in CLOSED
+
+
+CLOSED = (
+    RequestPhase.EXECUTED,
+    RequestPhase.REJECTED,
+    RequestPhase.EXPIRED,
+    RequestPhase.SUPERSEDED,
+    RequestPhase.FAILED,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observed:
     """Everything `plan` may look at."""
 
     deployment: Deployment
     job: JobSeen | None = None
+    measurement: JobSeen | None = None
+    requests: tuple[RequestSeen, ...] = ()
+    alerts: tuple[AlertSeen, ...] = ()
     service: ServiceSeen = field(default_factory=ServiceSeen)
     serving_installed: bool = True
     proof: Proof | None = None

@@ -14,9 +14,15 @@ from refit.api.conditions import Condition, ConditionStatus, find, merge
 from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase, VersionRecord, VersionState
 from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
-from refit.core import inference, serving, training
+from refit.core import inference, monitoring, serving, training
+from refit.core.diagnosis import diagnose
 from refit.core.job import training_job
+from refit.core.measurementjob import measurement_job
+from refit.core.monitoring import Told
 from refit.core.observed import Config, Manifest, Observed
+from refit.core.policy import respond
+from refit.core.proposals import Evidence, decide
+from refit.core.requests import Answer, answers
 from refit.core.status import Facts, Finding, conditions
 
 WAIT_FOR_POD = timedelta(seconds=2)
@@ -51,13 +57,14 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do, in this order: delete, create, apply, alias, status, note."""
+    """What to do, in this order: delete, create, apply, alias, status, note, answers to requests."""
 
     status: ModelDeploymentStatus
     delete: tuple[JobReference, ...] = ()
     create: tuple[Manifest, ...] = ()
     apply: tuple[Manifest, ...] = ()
     champion: Champion | None = None
+    answers: tuple[Answer, ...] = ()
     note: Note | None = None
     again_after: timedelta
 
@@ -71,7 +78,9 @@ def plan(seen: Observed, now: datetime, config: Config) -> Plan:
     draft = _training(seen, now, config)
     blocked = _blocked(seen)
     draft = _serving(seen, draft, blocked, now, config)
-    return _finished(seen, draft, blocked, now)
+    draft, told = _watching(seen, draft, now, config)
+    draft, diagnosed = _proposing(seen, draft, now, config)
+    return _finished(seen, draft, blocked, now, (*told, *diagnosed))
 
 
 def refused(seen: Observed, reason: Reason, message: str, now: datetime, config: Config) -> Plan:
@@ -117,7 +126,7 @@ def _serving(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime
     if record is not None and blocked is None:
         pairs = (
             (seen.service.runtime, inference.serving_runtime(deployment, config)),
-            (seen.service.manifest, inference.inference_service(deployment, record)),
+            (seen.service.manifest, inference.inference_service(deployment, record, config)),
         )
         apply = tuple(wanted for found, wanted in pairs if not inference.covers(found, wanted))
     served = next((other for other in history if other.state == VersionState.SERVING), None)
@@ -134,6 +143,51 @@ def _serving(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime
             }
         ),
     )
+
+
+def _watching(seen: Observed, draft: Plan, now: datetime, config: Config) -> tuple[Plan, tuple[Told, ...]]:
+    deployment, history = seen.deployment, draft.status.history
+    step = monitoring.step(deployment, history, seen.measurement, config, now)
+    record = monitoring.served(history)
+    create: tuple[Manifest, ...] = ()
+    if step.create and step.status is not None and record is not None and deployment.spec.monitoring is not None:
+        create = (measurement_job(deployment, deployment.spec.monitoring, record, step.status, config),)
+    delete = (JobReference(name=step.delete_job, namespace=deployment.namespace),) if step.delete_job else ()
+    update = {"measurement": step.status, "last_measurement": step.last, "drift": monitoring.summary(step.last)}
+    watched = replace(
+        draft,
+        status=draft.status.model_copy(update=update),
+        create=(*draft.create, *create),
+        delete=(*draft.delete, *delete),
+        again_after=min(draft.again_after, step.again_after or draft.again_after),
+    )
+    return watched, monitoring.told(deployment, history, step, config)
+
+
+def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tuple[Plan, tuple[Told, ...]]:
+    deployment, remediation = seen.deployment, seen.deployment.spec.remediation
+    last = draft.status.last_measurement
+    diagnosis = diagnose(deployment.spec.monitoring, last, seen.alerts)
+    still_open = tuple(request.name for request in seen.requests if request.open)
+    draft = replace(
+        draft,
+        answers=answers(deployment, seen.requests, diagnosis, now),
+        status=draft.status.model_copy(update={"open_requests": still_open[:32] or None}),
+    )
+    if remediation is None:
+        return draft, ()
+    if diagnosis is None:
+        return draft, ((ConditionType.DIAGNOSED, ConditionStatus.FALSE, Reason.NOTHING_FOUND, "no rule holds"),)
+    proposed = respond(diagnosis, remediation.policy, draft.status.history)
+    evidence = Evidence(last=last, alerts=seen.alerts)
+    decision = decide(deployment, remediation, diagnosis, proposed, evidence, seen.requests, config, now)
+    if decision.request is not None:
+        draft = replace(draft, create=(*draft.create, decision.request))
+    message = f"severity {diagnosis.severity}, {proposed.rule}: {proposed.action}"
+    if decision.held_back:
+        message = f"{message}, held back: {decision.held_back}"
+    told = (ConditionType.DIAGNOSED, ConditionStatus.TRUE, diagnosis.class_, f"{message}; {diagnosis.reasoning}")
+    return draft, (told,)
 
 
 def _champion(seen: Observed, served: VersionRecord | None) -> Champion | None:
@@ -163,7 +217,7 @@ def _blocked(seen: Observed) -> Finding | None:
     return None
 
 
-def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime) -> Plan:
+def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime, told: tuple[Told, ...] = ()) -> Plan:
     deployment = seen.deployment
     facts = Facts(
         spec=deployment.spec,
@@ -172,6 +226,8 @@ def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetim
         history=draft.status.history,
         service=seen.service,
         blocked=blocked,
+        requests_problem=monitoring.requests_problem(draft.status.last_measurement),
+        told=told,
     )
     found = merge(deployment.status.conditions, conditions(facts, deployment.generation, now))
     status = draft.status.model_copy(update={"conditions": found, "observed_generation": deployment.generation})
@@ -195,7 +251,22 @@ def _again(draft: Plan, blocked: Finding | None, found: tuple[Condition, ...]) -
     return draft.again_after
 
 
-NOTED = (ConditionType.DATA_VALID, ConditionType.TRAINED, ConditionType.READY)
+NOTED = (
+    ConditionType.DATA_VALID,
+    ConditionType.TRAINED,
+    ConditionType.DRIFTED,
+    ConditionType.QUALITY_OK,
+    ConditionType.DIAGNOSED,
+    ConditionType.READY,
+)
+NOT_NEWS = (
+    Reason.NOT_YET_CHECKED,
+    Reason.INCONCLUSIVE,
+    Reason.NO_DRIFT,
+    Reason.QUALITY_UNKNOWN,
+    Reason.NOTHING_FOUND,
+)
+BAD_WHEN_TRUE = (ConditionType.DRIFTED, ConditionType.DIAGNOSED)
 
 
 def note(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> Note | None:
@@ -207,15 +278,21 @@ def note(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> Note | 
     told, bad = [], []
     for kind in NOTED:
         old, new = find(before, kind), find(after, kind)
-        if new is None or new.reason == Reason.NOT_YET_CHECKED:
+        if new is None or (new.reason in NOT_NEWS and (old is None or old.reason in NOT_NEWS)):
             continue
         if old is not None and (old.status, old.reason) == (new.status, new.reason):
             continue
         told.append(new)
-        if new.status == ConditionStatus.FALSE and (kind != ConditionType.READY or stalled):
+        if _bad(new, stalled=stalled):
             bad.append(new)
     if not told:
         return None
     # The same words twice in one pass say nothing new.
     message = "; ".join(dict.fromkeys(found.message for found in told))
     return Note(reason=(bad[:1] or told[-1:])[0].reason, message=message, warning=bool(bad))
+
+
+def _bad(condition: Condition, *, stalled: bool) -> bool:
+    if condition.type in BAD_WHEN_TRUE:
+        return condition.status == ConditionStatus.TRUE
+    return condition.status == ConditionStatus.FALSE and (condition.type != ConditionType.READY or stalled)

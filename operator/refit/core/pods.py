@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from refit.api import jobs
 from refit.api.base import Resources
-from refit.core.observed import Manifest
+from refit.api.events import AUDIENCE
+from refit.core.observed import Config, Manifest
 
 USER = 65532
 
@@ -49,3 +51,33 @@ def resources(wanted: Resources) -> Manifest:
         if amounts:
             found[kind] = amounts
     return found
+
+
+TOKEN_SECONDS = 3600
+_TOKEN_VOLUME = "collector-token"  # noqa: S105  # a volume's name
+
+
+def collector_environment(namespace: str, config: Config) -> dict[str, str]:
+    """How a pod reaches the collector; nothing where there is none."""
+    if not config.collector_url:
+        return {}
+    return {
+        jobs.COLLECTOR_URL: config.collector_url,
+        jobs.COLLECTOR_TOKEN_FILE: f"{jobs.TOKEN_DIR}/{jobs.TOKEN_FILE}",
+        jobs.NAMESPACE: namespace,
+    }
+
+
+def collector_volumes(config: Config) -> list[Manifest]:
+    """A token that the kubelet renews and that nobody but the collector accepts."""
+    if not config.collector_url:
+        return []
+    token = {"audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": jobs.TOKEN_FILE}
+    return [{"name": _TOKEN_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}]
+
+
+def collector_mounts(config: Config) -> list[Manifest]:
+    """Where that token stands."""
+    if not config.collector_url:
+        return []
+    return [{"name": _TOKEN_VOLUME, "mountPath": jobs.TOKEN_DIR, "readOnly": True}]

@@ -12,9 +12,10 @@ from datetime import datetime
 
 from refit.api.conditions import Condition, ConditionStatus
 from refit.api.deploymentstatus import TrainingPhase, TrainingStatus, VersionRecord, VersionState
-from refit.api.modeldeployment import ModelDeploymentSpec, RequestLogMode
+from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import stamp
+from refit.core.monitoring import Told
 from refit.core.observed import ServiceSeen
 
 
@@ -37,6 +38,8 @@ class Facts:
     history: tuple[VersionRecord, ...]
     service: ServiceSeen
     blocked: Finding | None = None
+    requests_problem: str | None = None
+    told: tuple[Told, ...] = ()
 
 
 def conditions(facts: Facts, generation: int, now: datetime) -> tuple[Condition, ...]:
@@ -44,7 +47,7 @@ def conditions(facts: Facts, generation: int, now: datetime) -> tuple[Condition,
     finding = finding_of(facts)
     found = [
         _condition(ConditionType.AVAILABLE, *_available(facts)),
-        _condition(ConditionType.DATA_VALID, *_data_valid(facts.training)),
+        _condition(ConditionType.DATA_VALID, *_data_valid(facts.training, facts.requests_problem)),
         _condition(ConditionType.TRAINED, *_trained(facts.training)),
     ]
     if finding is None:
@@ -55,9 +58,7 @@ def conditions(facts: Facts, generation: int, now: datetime) -> tuple[Condition,
         found.append(_condition(ConditionType.READY, ConditionStatus.FALSE, finding.reason, finding.message))
         kind = ConditionType.STALLED if finding.stalled else ConditionType.RECONCILING
         found.append(_condition(kind, ConditionStatus.TRUE, finding.reason, finding.message))
-    unwatched = _unwatched(facts.spec)
-    if unwatched:
-        found.append(_condition(ConditionType.MONITORED, ConditionStatus.FALSE, Reason.NOT_IMPLEMENTED, unwatched))
+    found.extend(_condition(*told) for told in facts.told)
     return tuple(
         condition.model_copy(update={"observed_generation": generation, "last_transition_time": stamp(now)})
         for condition in found
@@ -118,7 +119,10 @@ def _available(facts: Facts) -> tuple[ConditionStatus, str, str]:
     return ConditionStatus.TRUE, Reason.SERVING, f"{serving.algorithm} version {serving.version}"
 
 
-def _data_valid(training: TrainingStatus | None) -> tuple[ConditionStatus, str, str]:
+def _data_valid(training: TrainingStatus | None, requests_problem: str | None) -> tuple[ConditionStatus, str, str]:
+    """Of the data that was trained on, and then of the requests that come."""
+    if requests_problem is not None:
+        return ConditionStatus.FALSE, Reason.REQUESTS_INVALID, requests_problem
     if training is None or training.data_valid is None:
         return ConditionStatus.UNKNOWN, Reason.NOT_YET_CHECKED, "the data has not been checked yet"
     if training.data_valid:
@@ -134,20 +138,6 @@ def _trained(training: TrainingStatus | None) -> tuple[ConditionStatus, str, str
         TrainingPhase.SUCCEEDED: ConditionStatus.TRUE,
     }.get(training.phase, ConditionStatus.FALSE)
     return status, training.reason or Reason.TRAINING, training.message
-
-
-def _unwatched(spec: ModelDeploymentSpec) -> str:
-    """The declared parts that this version of Refit accepts and does not yet carry out; never silently."""
-    names = []
-    if spec.monitoring is not None:
-        names.append("spec.monitoring")
-    if spec.remediation is not None:
-        names.append("spec.remediation")
-    if spec.serving.request_log.mode != RequestLogMode.NONE:
-        names.append("spec.serving.requestLog")
-    if not names:
-        return ""
-    return f"{', '.join(names)}: accepted, but this version of Refit does not act on it yet"
 
 
 def _pod_trouble(service: ServiceSeen) -> str:

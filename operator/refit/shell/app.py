@@ -14,14 +14,14 @@ import kopf
 
 from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
+from refit.shell.alerts import NoAlerts
 from refit.shell.echoes import Echoes
 from refit.shell.endpoint import Endpoint
 from refit.shell.metrics import Metrics
-from refit.shell.observe import Key
 from refit.shell.queue import KeyedQueue
 from refit.shell.reconcile import Reconciler
 from refit.shell.registry import Registry
-from refit.shell.requests import RequestAnswerer
+from refit.shell.requests import Key, Noticed
 from refit.shell.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ async def run(settings: Settings) -> None:
         runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
         stack.push_async_callback(runner.cleanup)
         cluster = LiveCluster(api, metrics.count_request)
-        echoes = Echoes()
+        echoes, noticed = Echoes(), Noticed()
         reconciler = Reconciler(
             cluster=cluster,
             endpoint=Endpoint(afresh),
@@ -72,11 +72,12 @@ async def run(settings: Settings) -> None:
             metrics=metrics,
             clock=_now,
             echoes=echoes,
+            alerts=NoAlerts(),
+            noticed=noticed,
         )
         registry = kopf.OperatorRegistry()
-        requests: KeyedQueue[Key] = KeyedQueue(time.monotonic)
         login = handlers.login_with(lambda: credentials(api))
-        handlers.register(registry, queue.add, requests.add, is_echo=echoes.is_echo, login=login)
+        handlers.register(registry, queue.add, noticed.add, is_echo=echoes.is_echo, login=login)
         watching = asyncio.create_task(
             kopf.operator(
                 registry=registry,
@@ -90,8 +91,6 @@ async def run(settings: Settings) -> None:
             name=WATCHING,
         )
         workers = [asyncio.create_task(queue.work(reconciler), name=f"worker {n}") for n in range(settings.workers)]
-        answerer = RequestAnswerer(cluster=cluster, clock=_now)
-        workers.append(asyncio.create_task(requests.work(answerer), name="requests"))
         try:
             await _until_stopped(stop, [watching, *workers])
         finally:

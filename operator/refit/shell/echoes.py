@@ -7,7 +7,7 @@ or at the date that the pass set. Forgetting an echo costs a pass; a listing is 
 
 from __future__ import annotations
 
-from refit.shell.observe import Key
+from refit.shell.requests import Key
 
 
 class Echoes:

@@ -13,7 +13,7 @@ import kopf
 
 from refit.api import meta
 from refit.kube.live import Credentials
-from refit.shell.observe import Key
+from refit.shell.requests import Key
 
 Add = Callable[[Key], None]
 Login = Callable[..., Awaitable[kopf.ConnectionInfo]]
@@ -30,12 +30,12 @@ OURS = f"{meta.LABEL_MANAGED_BY}={meta.MANAGED_BY}"
 def register(
     registry: kopf.OperatorRegistry,
     add: Add,
-    add_request: Add,
+    notice: Add,
     *,
     is_echo: Callable[[Key, str | None], bool],
     login: Login,
 ) -> None:
-    """Registers the handlers; `add` and `add_request` put a key into their queue and do nothing else."""
+    """Registers the handlers; `add` puts a key into the queue, `notice` remembers that it has requests."""
 
     async def deployment_changed(namespace: str | None, name: str | None, event: Mapping[str, Any], **_: Any) -> None:
         if not namespace or not name:
@@ -51,9 +51,11 @@ def register(
         if namespace and deployment:
             add((namespace, deployment))
 
-    async def request_changed(namespace: str | None, name: str | None, **_: Any) -> None:
-        if namespace and name:
-            add_request((namespace, name))
+    async def request_changed(namespace: str | None, spec: Mapping[str, Any], **_: Any) -> None:
+        target = (spec.get("targetRef") or {}).get("name")
+        if namespace and target:
+            notice((namespace, target))
+            add((namespace, target))
 
     kopf.on.login(registry=registry)(login)
     kopf.on.event(meta.GROUP, meta.VERSION, meta.DEPLOYMENTS, registry=registry)(deployment_changed)

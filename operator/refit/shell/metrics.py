@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from refit.api import meta
 from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.reasons import ConditionType
+from refit.core.observed import Manifest
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -55,7 +57,15 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the time a series began is no news; the client has no types for it
         self.registry = CollectorRegistry()
         self.passes = Passes(self.registry)
-        self.jobs_created = Counter("refit_jobs_created", "Training Jobs created.", registry=self.registry)
+        self._jobs_created = Counter(
+            "refit_jobs_created", "Jobs created by role: trainer, monitor.", ["role"], registry=self.registry
+        )
+        self._requests_created = Counter(
+            "refit_remediation_requests_created",
+            "RemediationRequests that the operator made, by action.",
+            ["action"],
+            registry=self.registry,
+        )
         self._requests = Counter(
             "refit_api_requests",
             "Requests to the API server by verb and status code (0: no answer).",
@@ -81,6 +91,13 @@ class Metrics:
             ("refit_queue_longest_pass_seconds", "Age of the longest running pass.", longest),
         ):
             Gauge(name, text, registry=self.registry).set_function(read)
+
+    def created(self, manifest: Manifest) -> None:
+        """A child that was created."""
+        if manifest["kind"] == meta.REQUEST_KIND:
+            self._requests_created.labels(manifest["spec"]["action"]).inc()
+        else:
+            self._jobs_created.labels(manifest["metadata"]["labels"][meta.LABEL_ROLE]).inc()
 
     def count_request(self, verb: str, code: str) -> None:
         """One request to the API server."""

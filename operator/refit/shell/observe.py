@@ -7,19 +7,20 @@ creates Jobs and moves traffic.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from refit.api import jobs, meta
-from refit.api.deploymentstatus import TrainingPhase, VersionRecord, VersionState, status_of
+from refit.api.deploymentstatus import MeasurementPhase, TrainingPhase, VersionRecord, VersionState, status_of
 from refit.api.modeldeployment import spec_of
 from refit.core import inference, serving, training
 from refit.core.job import CONTAINER as TRAINER
+from refit.core.measurementjob import CONTAINER as MONITOR
 from refit.core.observed import (
+    AlertSeen,
     Deployment,
     JobSeen,
-    JobState,
     Manifest,
     Observed,
     Proof,
@@ -28,12 +29,13 @@ from refit.core.observed import (
 )
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
+from refit.shell.jobs_seen import last_words, own_job, owned_by, waiting_for
+from refit.shell.requests import Key, requests_about
 
 TRAIN_REQUESTED = f"{meta.GROUP}/train-requested-at"
 """Annotation by which an owner asks for another training; any new value is a new request."""
-
-Key = tuple[str, str]
-"""Namespace and name of a ModelDeployment."""
+MEASURE_REQUESTED = f"{meta.GROUP}/measure-requested-at"
+"""Annotation by which anybody who may write it asks for a measurement now; any new value is a new request."""
 
 
 class Prover(Protocol):
@@ -51,8 +53,20 @@ class UnreadableError(Exception):
         self.manifest = manifest
 
 
-async def observe(cluster: Cluster, endpoint: Prover, key: Key, now: datetime) -> Observed | None:
-    """What stands in the cluster for that key; None if the ModelDeployment is gone or going."""
+class Alerts(Protocol):
+    """The alerts that were taken in."""
+
+    async def firing(self, namespace: str, model: str) -> tuple[AlertSeen, ...]:
+        """Those that fire for that model, the oldest first."""
+
+
+async def observe(
+    cluster: Cluster, endpoint: Prover, alerts: Alerts, key: Key, now: datetime, *, requested: bool
+) -> Observed | None:
+    """What stands in the cluster for that key; None if the ModelDeployment is gone or going.
+
+    `requested` says whether there are RemediationRequests about it that the operator did not make.
+    """
     namespace, name = key
     manifest = await cluster.get(kinds.MODEL_DEPLOYMENT, namespace, name)
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
@@ -68,7 +82,17 @@ async def observe(cluster: Cluster, endpoint: Prover, key: Key, now: datetime) -
     proof: Proof | None = None
     if record is not None and record.state == VersionState.CANDIDATE and _rolled_out(service, record.artifact.sha256):
         proof = await endpoint.prove(service.url, name, record)
-    return Observed(deployment=deployment, job=job, service=service, serving_installed=installed, proof=proof)
+    remedied = deployment.spec.remediation is not None
+    return Observed(
+        deployment=deployment,
+        job=job,
+        measurement=await _measurement(cluster, deployment),
+        requests=await requests_about(cluster, key) if requested or remedied else (),
+        alerts=await alerts.firing(*key) if remedied else (),
+        service=service,
+        serving_installed=installed,
+        proof=proof,
+    )
 
 
 def parse(manifest: Manifest) -> Deployment:
@@ -80,6 +104,7 @@ def parse(manifest: Manifest) -> Deployment:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UnreadableError(f"{place}: {first['msg']}", manifest) from error
+    annotations = metadata.get("annotations") or {}
     return Deployment(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -88,7 +113,8 @@ def parse(manifest: Manifest) -> Deployment:
         resource_version=metadata["resourceVersion"],
         spec=spec,
         status=status,
-        train_requested=(metadata.get("annotations") or {}).get(TRAIN_REQUESTED, "")[:64],
+        train_requested=annotations.get(TRAIN_REQUESTED, "")[:64],
+        measure_requested=annotations.get(MEASURE_REQUESTED, "")[:64],
     )
 
 
@@ -101,42 +127,14 @@ async def _job(cluster: Cluster, deployment: Deployment, now: datetime) -> JobSe
         return None  # about to be created; its name tells if it was before
     if current.phase != TrainingPhase.RUNNING:
         return None  # its end stands in status; the Job may be gone
-    manifest = await cluster.get(kinds.JOB, deployment.namespace, current.job)
-    if manifest is None or not owned_by(manifest, deployment.uid):
+    return await own_job(cluster, deployment.namespace, current.job, deployment.uid, TRAINER)
+
+
+async def _measurement(cluster: Cluster, deployment: Deployment) -> JobSeen | None:
+    current = deployment.status.measurement
+    if current is None or current.phase != MeasurementPhase.RUNNING:
         return None
-    return await _job_seen(cluster, manifest)
-
-
-async def _job_seen(cluster: Cluster, manifest: Manifest) -> JobSeen:
-    status = manifest.get("status") or {}
-    true = {found["type"]: found for found in status.get("conditions") or [] if found["status"] == "True"}
-    name = manifest["metadata"]["name"]
-    if "Complete" not in true and "Failed" not in true:
-        waiting = "" if status.get("ready") else _waiting(await _pods_of_job(cluster, manifest), TRAINER)
-        return JobSeen(name=name, state=JobState.ACTIVE, waiting=waiting)
-    ended = _last_termination(await _pods_of_job(cluster, manifest))
-    return JobSeen(
-        name=name,
-        state=JobState.SUCCEEDED if "Complete" in true else JobState.FAILED,
-        failure=true.get("Failed", {}).get("reason", ""),
-        message=ended.get("message") or None,
-        exit_code=ended.get("exitCode"),
-    )
-
-
-async def _pods_of_job(cluster: Cluster, job: Manifest) -> list[Manifest]:
-    selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
-    return await cluster.list(kinds.POD, job["metadata"]["namespace"], selector)
-
-
-def _last_termination(pods: list[Manifest]) -> dict[str, Any]:
-    ended = [
-        status["state"]["terminated"]
-        for pod in pods
-        for status in (pod.get("status") or {}).get("containerStatuses") or []
-        if status["name"] == TRAINER and "terminated" in (status.get("state") or {})
-    ]
-    return max(ended, key=lambda state: state.get("finishedAt") or "", default={})
+    return await own_job(cluster, deployment.namespace, current.job, deployment.uid, MONITOR)
 
 
 async def _service(cluster: Cluster, deployment: Deployment, sha256: str) -> ServiceSeen:
@@ -181,7 +179,7 @@ async def _rollout(cluster: Cluster, deployment: Deployment, wanted: str) -> Rol
     if not complete:
         pods = await cluster.list(kinds.POD, deployment.namespace, f"app=isvc.{name}")
         ours = [pod for pod in pods if _environment(pod["spec"]).get(jobs.ARTIFACT_SHA256) == wanted]
-        message, waiting = _last_words(ours), _waiting(ours, inference.CONTAINER)
+        message, waiting = last_words(ours, inference.CONTAINER), waiting_for(ours, inference.CONTAINER)
     return RolloutSeen(
         artifact_sha256=environment.get(jobs.ARTIFACT_SHA256, ""),
         complete=complete,
@@ -198,40 +196,9 @@ def _environment(pod_spec: Manifest) -> dict[str, str]:
     return {}
 
 
-def _last_words(pods: list[Manifest]) -> str:
-    """What a predictor that ended said why."""
-    for pod in pods:
-        for status in (pod.get("status") or {}).get("containerStatuses") or []:
-            for state in (status.get("state") or {}, status.get("lastState") or {}):
-                message = (state.get("terminated") or {}).get("message", "")
-                if status["name"] == inference.CONTAINER and message:
-                    return str(message).strip()[:512]
-    return ""
-
-
-def _waiting(pods: list[Manifest], container: str) -> str:
-    """Why a pod does not get to run, in Kubernetes' own words."""
-    for pod in pods:
-        status = pod.get("status") or {}
-        for found in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-            waiting = (found.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
-                return f"{found['name']}: {waiting['reason']} {waiting.get('message', '')}".strip()[:256]
-        for condition in status.get("conditions") or []:
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"{container}: {condition.get('reason')} {condition.get('message', '')}".strip()[:256]
-    return ""
-
-
 def _rolled_out(service: ServiceSeen, sha256: str) -> bool:
     rollout = service.rollout
     return bool(service.url) and rollout is not None and rollout.complete and rollout.artifact_sha256 == sha256
-
-
-def owned_by(manifest: Manifest, uid: str) -> bool:
-    """True if the object's controller is the object of that uid."""
-    owners = manifest["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid and owner.get("controller") for owner in owners)
 
 
 def _owner(manifest: Manifest) -> str:

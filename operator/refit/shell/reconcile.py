@@ -11,12 +11,15 @@ from typing import Protocol
 from refit.api.reasons import Reason
 from refit.core.observed import Config, Deployment, Manifest, Observed
 from refit.core.plan import Champion, Plan, plan, refused
+from refit.core.requests import answers
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, NotFoundError, RefusedError
 from refit.shell.echoes import Echoes
+from refit.shell.jobs_seen import owned_by
 from refit.shell.metrics import Metrics
-from refit.shell.observe import Key, Prover, UnreadableError, observe, owned_by
+from refit.shell.observe import Alerts, Prover, UnreadableError, observe
 from refit.shell.recorder import record
+from refit.shell.requests import Key, Noticed, requests_about, write_answer
 from refit.shell.statuses import status_manifest, unreadable_status
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ class Reconciler:
     metrics: Metrics
     clock: Callable[[], datetime]
     echoes: Echoes
+    alerts: Alerts
+    noticed: Noticed
 
     async def __call__(self, key: Key) -> timedelta | None:
         """Looks, decides, acts; returns after how long to look again."""
@@ -69,8 +74,13 @@ class Reconciler:
 
     async def _pass(self, key: Key) -> timedelta | None:
         now = self.clock()
-        observed = await observe(self.cluster, self.endpoint, key, now)
+        requested = key in self.noticed
+        observed = await observe(self.cluster, self.endpoint, self.alerts, key, now, requested=requested)
         if observed is None:  # deleted; owner references collect its children
+            if requested:
+                for answer in answers(None, await requests_about(self.cluster, key), None, now):
+                    await write_answer(self.cluster, key[0], answer)
+                self.noticed.forget(key)
             self.metrics.forget(key)
             self.echoes.forget(key)
             return None
@@ -80,6 +90,8 @@ class Reconciler:
         except RefusedError as error:
             wanted = refused(observed, Reason.API_REFUSED, str(error), now, self.config)
         await self._write_status(observed.deployment, wanted, now)
+        for answer in wanted.answers:
+            await write_answer(self.cluster, key[0], answer)
         self.metrics.saw(key, wanted.status)
         return wanted.again_after
 
@@ -103,7 +115,7 @@ class Reconciler:
         try:
             await self.cluster.create(manifest)
             log.info("created %s %s/%s", manifest["kind"], deployment.namespace, name)
-            self.metrics.jobs_created.inc()
+            self.metrics.created(manifest)
         except ConflictError:
             there = await self.cluster.get(kinds.kind_of(manifest), deployment.namespace, name)
             if there is not None and not owned_by(there, deployment.uid):

@@ -1,68 +1,81 @@
-"""Answers to RemediationRequests, so that none is met with silence.
-
-This version of Refit records a request and does not carry it out; it says so on the request itself.
-"""
+"""RemediationRequests as seen, and the answers written onto them, so that none is met with silence."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from refit.api.conditions import Condition, ConditionStatus
-from refit.api.reasons import ConditionType, Reason
-from refit.api.times import stamp
+from pydantic import ValidationError
+
+from refit.api import meta
+from refit.api.remediationrequest import RemediationRequestSpec, RemediationRequestStatus
+from refit.core.observed import RequestSeen
+from refit.core.requests import Answer
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, Manifest, NotFoundError
-from refit.shell.observe import Key
 from refit.shell.statuses import status_manifest
 
 log = logging.getLogger(__name__)
 
+Key = tuple[str, str]
+"""Namespace and name of a ModelDeployment."""
 
-@dataclass(frozen=True, kw_only=True)
-class RequestAnswerer:
-    """One pass over one RemediationRequest."""
 
-    cluster: Cluster
-    clock: Callable[[], datetime]
+class Noticed:
+    """Which models anybody has made a request about, as the watch tells it: to list them for all others costs a read.
 
-    async def __call__(self, key: Key) -> None:
-        """Writes what will become of the request, once."""
-        request = await self.cluster.get(kinds.REMEDIATION_REQUEST, *key)
-        if request is None or request["metadata"].get("deletionTimestamp"):
-            return
-        target = request["spec"]["targetRef"]["name"]
-        found = await self.cluster.get(kinds.MODEL_DEPLOYMENT, key[0], target)
-        reason, message = answer(target, there=found is not None)
-        told = {item["type"]: item["reason"] for item in (request.get("status") or {}).get("conditions") or []}
-        if told.get(ConditionType.READY) == reason:
-            return
-        log.info("remediationrequest %s/%s: %s: %s", *key, reason, message)
+    The watch begins with all there are, and each of them adds its model to the queue; so nothing is missed for long.
+    """
+
+    def __init__(self) -> None:
+        self._keys: set[Key] = set()
+
+    def add(self, key: Key) -> None:
+        self._keys.add(key)
+
+    def forget(self, key: Key) -> None:
+        self._keys.discard(key)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._keys
+
+
+async def requests_about(cluster: Cluster, key: Key) -> tuple[RequestSeen, ...]:
+    """The requests about a model, the oldest first. One that does not fit our types is logged and left alone."""
+    namespace, name = key
+    found = []
+    for manifest in await cluster.list(kinds.REMEDIATION_REQUEST, namespace, ""):
+        if manifest["spec"]["targetRef"]["name"] != name or manifest["metadata"].get("deletionTimestamp"):
+            continue
         try:
-            await self.cluster.apply_status(_status(request, reason, message, self.clock()))
-        except (NotFoundError, ConflictError):  # deleted or changed meanwhile; then there is another event
-            return
+            found.append(_parsed(manifest))
+        except ValidationError as error:
+            log.error("remediationrequest %s/%s cannot be read: %s", namespace, manifest["metadata"]["name"], error)  # noqa: TRY400  # no traceback for what somebody else wrote
+    return tuple(sorted(found, key=lambda request: (request.created, request.name)))
 
 
-def answer(target: str, *, there: bool) -> tuple[Reason, str]:
-    """Reason and message for a request about that ModelDeployment."""
-    if not there:
-        return Reason.TARGET_NOT_FOUND, f"there is no ModelDeployment {target} in this namespace"
-    return Reason.NOT_IMPLEMENTED, "this version of Refit records requests and does not carry them out yet"
-
-
-def _status(request: Manifest, reason: Reason, message: str, now: datetime) -> Manifest:
-    metadata = request["metadata"]
-    condition = Condition(
-        type=ConditionType.READY,
-        status=ConditionStatus.FALSE,
-        reason=reason,
-        message=message,
-        observed_generation=metadata["generation"],
-        last_transition_time=stamp(now),
+def _parsed(manifest: Manifest) -> RequestSeen:
+    metadata = manifest["metadata"]
+    return RequestSeen(
+        name=metadata["name"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        ours=(metadata.get("labels") or {}).get(meta.LABEL_MANAGED_BY) == meta.MANAGED_BY,
+        spec=RemediationRequestSpec.model_validate(manifest["spec"]),
+        status=RemediationRequestStatus.model_validate(manifest.get("status") or {}),
     )
-    status = {"observedGeneration": metadata["generation"], "conditions": [condition.wire()]}
-    place = (metadata["namespace"], metadata["name"], metadata["resourceVersion"])
-    return status_manifest(kinds.REMEDIATION_REQUEST, *place, status)
+
+
+async def write_answer(cluster: Cluster, namespace: str, answer: Answer) -> None:
+    """Writes the status of a request; one that changed meanwhile is answered after its next event."""
+    request, status = answer.request, answer.status
+    manifest = status_manifest(
+        kinds.REMEDIATION_REQUEST, namespace, request.name, request.resource_version, status.wire()
+    )
+    ready = status.conditions[-1]
+    try:
+        await cluster.apply_status(manifest)
+    except (NotFoundError, ConflictError):
+        return
+    log.info("remediationrequest %s/%s: %s: %s: %s", namespace, request.name, status.phase, ready.reason, ready.message)

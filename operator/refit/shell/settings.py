@@ -26,6 +26,14 @@ class Settings(BaseSettings):
     """Image of training Jobs, by digest."""
     predictor_image: Annotated[str, Field(pattern=PINNED)]
     """Image of predictors, by digest."""
+    monitor_image: Annotated[str, Field(pattern=PINNED)]
+    """Image of the collector and of measurement Jobs, by digest."""
+    collector_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    """The collector's address as pods reach it; without it nothing is kept and nothing measured."""
+    prometheus_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    """The Prometheus that answers monitoring.queries, as pods reach it."""
+    identity: Annotated[str, Field(min_length=1, max_length=256)] = "system:serviceaccount:refit-system:refit-operator"
+    """The operator's user name, by which it signs the requests it makes."""
     tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
     """MLflow's address as pods reach it; a user name or password in it would stand in every log."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
@@ -69,6 +77,10 @@ class Settings(BaseSettings):
         return Config(
             trainer_image=self.trainer_image,
             predictor_image=self.predictor_image,
+            monitor_image=self.monitor_image,
+            collector_url=self.collector_url.rstrip("/"),
+            prometheus_url=self.prometheus_url.rstrip("/"),
+            identity=self.identity,
             tracking_uri=self.tracking_uri,
             training_attempts=self.training_attempts,
             rollout_timeout=timedelta(seconds=self.rollout_timeout_seconds),

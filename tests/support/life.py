@@ -1,0 +1,117 @@
+"""One ModelDeployment in a simulated cluster, and an operator that can be asked for a pass."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from fake_cluster import FakeCluster
+from refit.api.conditions import find
+from refit.api.deploymentstatus import ModelDeploymentStatus, status_of
+from refit.api.measured import LastMeasurement
+from refit.api.times import stamp
+from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
+from refit.shell.echoes import Echoes
+from refit.shell.metrics import Metrics
+from refit.shell.reconcile import Reconciler
+from refit.shell.requests import Noticed
+from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
+from worlds import CONFIG, NOW, SPEC, minutes, result
+
+KEY = (NAMESPACE, "heart")
+
+
+@dataclass
+class Life:
+    """One ModelDeployment in a simulated cluster, and an operator that can be asked for a pass."""
+
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    now: datetime = NOW
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    alerts: FakeAlerts = field(default_factory=FakeAlerts)
+    noticed: Noticed = field(default_factory=Noticed)
+
+    def __post_init__(self) -> None:
+        self.endpoint = FakeEndpoint(self.cluster)
+        self.metrics = Metrics()
+
+    def declare(self, **changes: Any) -> None:
+        """Kubectl apply."""
+        spec = copy.deepcopy(SPEC) | changes
+        there = self.cluster.objects.get((MODEL_DEPLOYMENT, *KEY))
+        if there is None:
+            self.cluster.put(model_deployment(spec))
+        else:
+            there["spec"] = spec
+            there["metadata"]["generation"] += 1
+            there["metadata"]["resourceVersion"] += "-edited"
+
+    async def look(self, times: int = 1) -> timedelta | None:
+        """Passes, each by an operator that has just started: it remembers nothing."""
+        again = None
+        for _ in range(times):
+            reconciler = Reconciler(
+                cluster=self.cluster,
+                endpoint=self.endpoint,
+                registry=self.registry,
+                config=CONFIG,
+                metrics=self.metrics,
+                clock=lambda: self.now,
+                echoes=Echoes(),
+                alerts=self.alerts,
+                noticed=self.noticed,
+            )
+            self.cluster.now = stamp(self.now)
+            again = await reconciler(KEY)
+        return again
+
+    def status(self) -> ModelDeploymentStatus:
+        return status_of(self.cluster.objects[MODEL_DEPLOYMENT, *KEY])
+
+    def ready(self) -> tuple[str, str]:
+        return self.condition("Ready")
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Status and reason of a condition; empty if it is not there."""
+        found = find(self.status().conditions, kind)
+        return (found.status.value, found.reason) if found is not None else ("", "")
+
+    def job(self) -> str:
+        training = self.status().training
+        assert training is not None
+        return training.job
+
+    def trained(self, version: int = 1, **changes: Any) -> None:
+        """The newest Job answers."""
+        training = self.status().training
+        assert training is not None
+        end_job(self.cluster, training.job, result(training.key, version, **changes))
+
+    def measured(self, answer: Callable[[str], LastMeasurement] | None) -> None:
+        """The newest measurement's Job answers; or fails without a word."""
+        measurement = self.status().measurement
+        assert measurement is not None
+        told = answer(measurement.key) if answer is not None else None
+        failure = "" if told is not None else "BackoffLimitExceeded"
+        end_job(self.cluster, measurement.job, told, failure=failure, container="monitor")
+
+    async def measure(self, answer: Callable[[str], LastMeasurement] | None) -> None:
+        """Time goes on to the next measurement, which is ordered, made, and taken in."""
+        self.now += minutes(5)
+        await self.look()
+        self.measured(answer)
+        await self.look(2)
+
+    async def serve(self, version: int = 1) -> None:
+        """From the Job's answer to a version that serves."""
+        self.trained(version)
+        await self.look(2)
+        roll_out(self.cluster)
+        await self.look(2)
+
+    def served(self) -> str:
+        model = self.cluster.objects[INFERENCE_SERVICE, *KEY]["spec"]["predictor"]["model"]
+        return str({item["name"]: item["value"] for item in model["env"]}["REFIT_MODEL_VERSION"])
