@@ -206,8 +206,21 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Entry(at=(1, *POD, "containers", 0, "env", 0, "value"), text=BACKEND_STORE),
         Block(at=(1, *POD, "containers", 0, "resources"), values="mlflow.resources"),
     ),
+    "collector.yaml": (
+        Added(at=(3, "metadata"), lines=KEPT),  # what was predicted is on it
+        optional((3, "spec"), "storageClassName", "collector.storage.className", "{{ . }}"),
+        Leaf(at=(3, "spec", "resources", "requests", "storage"), expression=".Values.collector.storage.size"),
+        optional((4, *POD), *PULL_SECRETS),
+        Leaf(at=(4, *POD, "containers", 0, "image"), expression=f"{image('monitor')} | quote"),
+        Leaf(
+            at=(4, *POD, "containers", 0, "env", 2, "value"),
+            expression=".Values.collector.retentionHours | int64 | quote",
+        ),
+        Leaf(at=(4, *POD, "containers", 0, "env", 3, "value"), expression=".Values.collector.maxBytes | int64 | quote"),
+        Block(at=(4, *POD, "containers", 0, "resources"), values="collector.resources"),
+    ),
 }
-SWITCHES = {"mlflow.yaml": "mlflow.enabled"}
+SWITCHES = {"mlflow.yaml": "mlflow.enabled", "collector.yaml": "collector.enabled"}
 """Manifests that are installed only if this value is true."""
 
 

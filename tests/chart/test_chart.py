@@ -93,6 +93,7 @@ def test_with_its_defaults_the_chart_is_the_manifests(helm: Path, tmp_path: Path
         "CustomResourceDefinition/modeldeployments.refit.dev",
         "CustomResourceDefinition/remediationrequests.refit.dev",
         "PersistentVolumeClaim/mlflow",
+        "PersistentVolumeClaim/refit-collector",
     ]
     assert rendered == plain()
 
@@ -119,6 +120,8 @@ SETTINGS = "ConfigMap/refit-settings data"
 OPERATOR = "Deployment/refit-operator spec template spec"
 MLFLOW = "Deployment/mlflow spec template spec"
 CLAIM = "PersistentVolumeClaim/mlflow spec"
+COLLECTOR = "Deployment/refit-collector spec template spec"
+COLLECTOR_CLAIM = "PersistentVolumeClaim/refit-collector spec"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +176,37 @@ CLAIM = "PersistentVolumeClaim/mlflow spec"
             id="resources are merged with the defaults",
         ),
         pytest.param(
+            {"collector": {"enabled": False, "url": "http://collector.example"}},
+            {
+                f"{SETTINGS} REFIT_COLLECTOR_URL": "http://collector.example",
+                "ServiceAccount/refit-collector": ABSENT,
+                "ClusterRole/refit-collector": ABSENT,
+                "ClusterRoleBinding/refit-collector": ABSENT,
+                "Deployment/refit-collector": ABSENT,
+                "Service/refit-collector": ABSENT,
+                "PersistentVolumeClaim/refit-collector": ABSENT,
+            },
+            id="with a collector of one's own none is installed",
+        ),
+        pytest.param(
+            {
+                "collector": {
+                    "retentionHours": 24,
+                    "maxBytes": 107374182400,
+                    "storage": {"size": "200Gi", "className": "fast"},
+                    "resources": {"limits": {"memory": "2Gi"}},
+                }
+            },
+            {
+                f"{COLLECTOR} containers 0 env 2": {"name": "REFIT_COLLECTOR_RETENTION_HOURS", "value": "24"},
+                f"{COLLECTOR} containers 0 env 3": {"name": "REFIT_COLLECTOR_MAX_BYTES", "value": "107374182400"},
+                f"{COLLECTOR} containers 0 resources limits": {"memory": "2Gi"},
+                f"{COLLECTOR_CLAIM} resources requests storage": "200Gi",
+                f"{COLLECTOR_CLAIM} storageClassName": "fast",
+            },
+            id="how much the collector keeps, and where",
+        ),
+        pytest.param(
             {"crds": {"install": False}},
             {
                 "CustomResourceDefinition/modeldeployments.refit.dev": ABSENT,
@@ -185,6 +219,7 @@ CLAIM = "PersistentVolumeClaim/mlflow spec"
             {
                 f"{OPERATOR} imagePullSecrets": [{"name": "registry"}],
                 f"{MLFLOW} imagePullSecrets": [{"name": "registry"}],
+                f"{COLLECTOR} imagePullSecrets": [{"name": "registry"}],
             },
             id="pull secrets reach every pod of the chart",
         ),

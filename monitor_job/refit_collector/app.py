@@ -1,0 +1,58 @@
+"""The paths of the collector, and how refusals are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from refit.api.events import EVENTS_PATH, LABELS_PATH, MEASUREMENTS_PATH, PREDICTION_PATH, WINDOW_PATH
+from refit_collector.handlers import Handlers, Json
+from refit_collector.metrics import Metrics
+from refit_collector.refusals import Refused
+
+log = logging.getLogger("refit.collector")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make(handlers: Handlers, metrics: Metrics) -> Starlette:
+    def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)  # noqa: S101  # what it is registered for
+        if error.status == 503:  # noqa: PLR2004  # Service Unavailable
+            metrics.rejected.inc()
+        else:
+            metrics.refused.labels(error.reason).inc()
+        return Json(error.document(), error.status, headers=error.headers())
+
+    def unknown(_: Request, error: Exception) -> Response:
+        """No such path, or no such method of it."""
+        assert isinstance(error, HTTPException)  # noqa: S101  # what it is registered for
+        found = Refused(error.status_code, "", error.detail, reason="path")
+        metrics.refused.labels(found.reason).inc()
+        return Json(found.document(), error.status_code, headers=dict(error.headers or {}))
+
+    def mistake(_: Request, error: Exception) -> Response:
+        """A mistake of ours: the client gets no traceback."""
+        log.error("a request failed", exc_info=error)
+        return Json(Refused(500, "", "the collector failed; its log says where", reason="mistake").document(), 500)
+
+    return Starlette(
+        routes=[
+            Route(EVENTS_PATH, handlers.take_events, methods=["POST"]),
+            Route(LABELS_PATH, handlers.take_labels, methods=["POST"]),
+            Route(WINDOW_PATH, handlers.give_window, methods=["GET"]),
+            Route(PREDICTION_PATH.replace("{id}", "{id:path}"), handlers.give_prediction, methods=["GET"]),
+            Route(MEASUREMENTS_PATH, handlers.give_measurements, methods=["GET"]),
+            Route(MEASUREMENTS_PATH + "/{key}", handlers.put_measurement, methods=["PUT"]),
+            Route("/metrics", handlers.give_metrics, methods=["GET"]),
+            Route("/healthz", handlers.healthz, methods=["GET"]),
+            Route("/readyz", handlers.readyz, methods=["GET"]),
+        ],
+        exception_handlers={Refused: refused, HTTPException: unknown, Exception: mistake},
+    )

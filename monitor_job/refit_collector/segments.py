@@ -1,0 +1,188 @@
+"""Rolling: chunks that are old, or many, become a Parquet file, once and whole.
+
+Its steps, with what a crash after each of them leaves:
+written    a file with a temporary name, which the next start removes; the chunks are still read
+renamed    a file that no row names, which the next start removes; the chunks are still read
+recorded   one transaction named the file and moved `rolled_to`: the file is read and the chunks are not
+cleared    the chunks, which nobody reads any more, are deleted a few at a time
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from refit_collector.schema import reading
+from refit_collector.writer import Writer
+
+log = logging.getLogger("refit.collector")
+
+FOLDER = "segments"
+CLEARED_AT_ONCE = 64
+
+
+class Due(NamedTuple):
+    """Chunks of one version that become one segment."""
+
+    model: int
+    version: int
+    namespace: str
+    name: str
+    last: int
+
+
+class Segment(NamedTuple):
+    """A file as it is recorded."""
+
+    path: str
+    since: int
+    until: int
+    events: int
+    rows: int
+    bytes: int
+
+
+class Roller:
+    """Makes segments. `at` is called with the name of each step that is done; tests stop there."""
+
+    def __init__(
+        self, directory: Path, writer: Writer, *, roll_bytes: int, at: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._directory = directory
+        self._writer = writer
+        self._roll_bytes = roll_bytes
+        self._at = at
+
+    def roll(self, received_before: int) -> int:
+        """Rolls what was received before that moment, and the oldest if there is too much; returns how many segments."""
+        with closing(reading(self._directory)) as connection:
+            due = list(self._due(connection, received_before))
+            for each in due:
+                self._make(connection, each)
+        self.clear()
+        return len(due)
+
+    def _due(self, connection: sqlite3.Connection, received_before: int) -> Iterator[Due]:
+        """All versions if together they hold too much, else those whose first chunk is old."""
+        statement = (
+            "SELECT h.model, h.version, n.name, m.name, min(h.received), sum(h.bytes), min(h.seq)"
+            " FROM hot h JOIN versions v USING (model, version) JOIN models m USING (model)"
+            " JOIN namespaces n USING (namespace) WHERE h.seq > v.rolled_to GROUP BY h.model, h.version"
+        )
+        found = connection.execute(statement).fetchall()
+        many = sum(row[5] for row in found) >= self._roll_bytes
+        for model, version, namespace, name, oldest, _, first in found:
+            if many or oldest < received_before:
+                yield Due(model, version, namespace, name, self._last(connection, model, version, first))
+
+    def _last(self, connection: sqlite3.Connection, model: int, version: int, first: int) -> int:
+        """The last chunk of a segment that begins with the first; one file never holds more than `roll_bytes`, twice."""
+        statement = "SELECT seq, bytes FROM hot WHERE model = ? AND version = ? AND seq >= ? ORDER BY seq"
+        size, last = 0, first
+        for seq, count in connection.execute(statement, (model, version, first)):
+            if size > self._roll_bytes:
+                break
+            size, last = size + count, seq
+        return last
+
+    def _make(self, connection: sqlite3.Connection, due: Due) -> None:
+        path = Path(FOLDER, due.namespace, due.name, f"v{due.version}", f"{due.last}.parquet")
+        final = self._directory / path
+        temporary = final.with_suffix(".tmp")
+        for folder in reversed(path.parents[:-1]):
+            if not (self._directory / folder).exists():
+                (self._directory / folder).mkdir()
+                sync(self._directory / folder.parent)
+        try:
+            segment = self._write(connection, due, temporary)._replace(path=str(path))
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        self._at("written")
+        temporary.rename(final)
+        sync(final.parent)
+        self._at("renamed")
+        self._writer.submit(lambda writing: _record(writing, due, segment), grows=False).result()
+        self._at("recorded")
+        shown = {"namespace": due.namespace, "model": due.name, "version": due.version, "events": segment.events}
+        log.info("rolled to a segment", extra=shown | {"bytes": segment.bytes})
+
+    def _write(self, connection: sqlite3.Connection, due: Due, path: Path) -> Segment:
+        # Parquet's library takes a third of a second to load, which a start need not wait for.
+        from refit_collector import parquet  # noqa: PLC0415
+
+        connection.execute("BEGIN")
+        try:
+            columns, rolled_to = connection.execute(
+                "SELECT columns, rolled_to FROM versions WHERE model = ? AND version = ?", (due.model, due.version)
+            ).fetchone()
+            chunks = connection.execute(
+                "SELECT since, until, events, rows, body FROM hot"
+                " WHERE model = ? AND version = ? AND seq > ? AND seq <= ? ORDER BY seq",
+                (due.model, due.version, rolled_to, due.last),
+            )
+            told: list[tuple[int, ...]] = []
+
+            def bodies() -> Iterator[bytes]:
+                for *numbers, body in chunks:
+                    told.append(tuple(numbers))
+                    yield body
+
+            parquet.write(path, bodies(), due.version, orjson.loads(columns))
+        finally:
+            connection.execute("COMMIT")
+        sinces, untils, events, rows = zip(*told, strict=True)
+        return Segment("", min(sinces), max(untils), sum(events), sum(rows), path.stat().st_size)
+
+    def clear(self) -> None:
+        """Deletes the chunks that are in segments."""
+        while self._writer.submit(_clear, grows=False).result():
+            self._at("cleared")
+
+    def sweep(self) -> int:
+        """Removes what a crash left: files that no row names. Called before anything rolls; returns how many."""
+        with closing(reading(self._directory)) as connection:
+            known = {row[0] for row in connection.execute("SELECT path FROM segments")}
+        left = [
+            path
+            for path in (self._directory / FOLDER).rglob("*")
+            if path.is_file() and str(path.relative_to(self._directory)) not in known
+        ]
+        for path in left:
+            path.unlink()
+        return len(left)
+
+
+def _record(connection: sqlite3.Connection, due: Due, segment: Segment) -> None:
+    connection.execute(
+        "INSERT INTO segments (model, version, path, since, until, events, rows, bytes)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (due.model, due.version, *segment),
+    )
+    connection.execute(
+        "UPDATE versions SET rolled_to = ? WHERE model = ? AND version = ?", (due.last, due.model, due.version)
+    )
+
+
+def _clear(connection: sqlite3.Connection) -> int:
+    return connection.execute(
+        "DELETE FROM hot WHERE seq IN (SELECT h.seq FROM hot h JOIN versions v USING (model, version)"
+        " WHERE h.seq <= v.rolled_to ORDER BY h.seq LIMIT ?)",
+        (CLEARED_AT_ONCE,),
+    ).rowcount
+
+
+def sync(directory: Path) -> None:
+    """What was renamed or made in a directory is there after a power cut, too."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

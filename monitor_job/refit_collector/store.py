@@ -1,0 +1,138 @@
+"""The store: its directory, the thread that writes, and the rounds of rolling and retention beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from refit_collector import schema, times, windows
+from refit_collector.metrics import Metrics
+from refit_collector.readers import Readers
+from refit_collector.refusals import Refused
+from refit_collector.registry import Registry
+from refit_collector.retention import Limits, Retention
+from refit_collector.segments import FOLDER, Roller
+from refit_collector.settings import Settings, SettingsError
+from refit_collector.writer import Writer
+
+log = logging.getLogger("refit.collector")
+
+LOCK = "lock"
+SECRET = "ingest.key"  # noqa: S105  # a file name
+LOCK_SECONDS = 30.0
+ROUND_SECONDS = 1.0
+
+
+class Store:
+    """Everything that is kept. Use it as a context manager; at its end, what waits has been written."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, now: Callable[[], int]) -> None:
+        self.directory = settings.data_dir
+        self.readers = Readers()
+        self.registry = Registry()
+        self._settings = settings
+        self._metrics = metrics
+        self._now = now
+        self._lock = _locked(self.directory)
+        try:
+            for folder in (FOLDER, windows.SPOOL):
+                (self.directory / folder).mkdir(exist_ok=True)
+            self.secret = _secret(self.directory / SECRET)
+            schema.create(self.directory)
+        except OSError as error:
+            raise SettingsError(f"REFIT_COLLECTOR_DATA_DIR: {error}") from None
+        self.writer = Writer(
+            lambda: schema.writing(self.directory),
+            directory=self.directory,
+            reserve=settings.reserve_bytes,
+            forget=self.registry.forget,
+            committed=metrics.commits.observe,
+        )
+        self.roller = Roller(self.directory, self.writer, roll_bytes=settings.roll_bytes)
+        self.retention = Retention(
+            self.directory,
+            self.writer,
+            self.readers,
+            Limits(settings.retention_hours, settings.max_bytes, settings.reserve_bytes),
+            metrics.expired.inc,
+        )
+        self._ending = threading.Event()
+        self._rounds = threading.Thread(target=self._go_round, name="rounds")
+
+    def __enter__(self) -> Self:
+        left = self.roller.sweep()
+        if left:
+            log.warning("files that a crash had left were removed", extra={"files": left})
+        self._rounds.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._rounds.join()
+        self.writer.stop()
+        os.close(self._lock)
+
+    def _go_round(self) -> None:
+        failing = ""
+        while not self._ending.wait(ROUND_SECONDS):
+            try:
+                self.round()
+            except (Refused, OSError) as error:
+                problem = str(error)
+            except Exception as error:  # told, counted, and tried again: nothing here may end what stores events
+                log.exception("rolling or expiry failed")
+                problem = repr(error)
+            else:
+                problem = ""
+            if problem and problem != failing:
+                log.error("rolling or expiry failed and is tried again", extra={"problem": problem})
+            if problem:
+                self._metrics.failures.inc()
+            failing = problem
+
+    def round(self) -> None:
+        """Rolls what is due, and removes what is past the limits."""
+        now = self._now()
+        self.roller.roll(now - self._settings.roll_minutes * 60 * times.SECOND)
+        self.retention.keep(now)
+        self._metrics.disk.set(self.retention.size())
+        self._metrics.segments.set(self.retention.segments())
+
+
+def _locked(directory: Path) -> int:
+    """Two processes on one directory would each undo what the other did."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        opened = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SettingsError(f"REFIT_COLLECTOR_DATA_DIR: {error}") from None
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return opened
+        if time.monotonic() > deadline:
+            os.close(opened)
+            raise SettingsError(f"REFIT_COLLECTOR_DATA_DIR: another collector uses {directory}")
+        time.sleep(0.1)
+
+
+def _secret(path: Path) -> bytes:
+    """What ingest keys are made with: random, made once."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        made = secrets.token_bytes(32)
+        temporary = path.with_suffix(".tmp")
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(made)
+        temporary.rename(path)
+        return made

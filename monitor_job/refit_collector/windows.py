@@ -1,0 +1,209 @@
+"""Windows: the rows of a model between two moments, with what turned out to be true, as one consistent snapshot.
+
+The rows are first written to a file without a name, within one read transaction, and then sent. So
+a client that reads slowly holds up nothing, the number of rows is known before the first byte, and
+what fails does so before an answer has begun.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from refit_collector import columns, parquet
+from refit_collector.readers import Readers
+from refit_collector.schema import reading
+
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+SPOOL = "spool"
+
+
+class Asked(NamedTuple):
+    """A window: event time in [since, until), of one version or all, at most `limit` rows of whole events."""
+
+    namespace: str
+    model: str
+    since: int
+    until: int
+    version: int | None = None
+    limit: int | None = None
+
+
+class Counts(NamedTuple):
+    """What a window holds; `cut` says that the limit left some out."""
+
+    rows: int
+    events: int
+    cut: bool
+
+
+class Spooled(NamedTuple):
+    """A window ready to be sent; who takes it closes the file."""
+
+    file: IO[bytes]
+    size: int
+    counts: Counts
+
+
+def spool(directory: Path, readers: Readers, asked: Asked, media: str) -> Spooled:
+    """The window as a file at its beginning; raises OSError if there is no room for it."""
+    file = tempfile.TemporaryFile(dir=directory / SPOOL)  # noqa: SIM115  # closed by whoever sends it
+    try:
+        with snapshot(directory, readers) as connection:
+            counts = _write(connection, directory, asked, file, media)
+        size = file.tell()
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return Spooled(file, size, counts)
+
+
+class snapshot:  # noqa: N801  # used as a function
+    """One state of the store: what it held when the block began, its files included."""
+
+    def __init__(self, directory: Path, readers: Readers) -> None:
+        self._directory = directory
+        self._readers = readers
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._began = self._readers.begin()
+        try:
+            self._connection = reading(self._directory)
+            self._connection.execute("BEGIN")
+        except BaseException:
+            self._readers.end(self._began)
+            raise
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._readers.end(self._began)
+
+
+def _write(connection: sqlite3.Connection, directory: Path, asked: Asked, file: IO[bytes], media: str) -> Counts:
+    schema = columns.schema(kinds(connection, asked), truth=True)
+    rows = events = 0
+    cut = False
+    with _writer(file, schema, media) as writer:
+        for found in batches(connection, directory, asked, schema):
+            part = found
+            if asked.limit is not None and rows + found.num_rows > asked.limit:
+                part, cut = _whole_events(found, asked.limit - rows), True
+            if part.num_rows:
+                writer.write_batch(part)
+                rows += part.num_rows
+                events += pc.sum(pc.equal(part.column("row"), 0)).as_py()
+            if cut:
+                break
+    return Counts(rows, events, cut)
+
+
+def _writer(file: IO[bytes], schema: pa.Schema, media: str) -> Any:
+    if media == PARQUET:
+        return pq.ParquetWriter(file, schema, compression="zstd")
+    return pa.ipc.new_stream(file, schema)
+
+
+def _whole_events(found: pa.RecordBatch, most: int) -> pa.RecordBatch:
+    """At most so many rows, and none of an event that would be torn apart."""
+    while most and found.column("row")[most].as_py():
+        most -= 1
+    return found.slice(0, most)
+
+
+def model_of(connection: sqlite3.Connection, asked: Asked) -> int | None:
+    row = connection.execute(
+        "SELECT model FROM models JOIN namespaces n USING (namespace) WHERE n.name = ? AND models.name = ?",
+        (asked.namespace, asked.model),
+    ).fetchone()
+    return row and int(row[0])
+
+
+def kinds(connection: sqlite3.Connection, asked: Asked) -> dict[str, str]:
+    """The columns of all versions asked for, together."""
+    found: dict[str, str] = {}
+    statement = "SELECT columns FROM versions WHERE model = ? AND version = ifnull(?, version) ORDER BY version"
+    for (text,) in connection.execute(statement, (model_of(connection, asked), asked.version)):
+        found = columns.merged(found, orjson.loads(text))
+    return found
+
+
+def batches(
+    connection: sqlite3.Connection, directory: Path, asked: Asked, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """The window's rows with these columns: those in segments, then those that came lately."""
+    model = model_of(connection, asked)
+    truths = _Truths(connection, model)
+    fields = [field for field in schema if field not in columns.TAIL]
+    for found in _rows(connection, directory, asked, model, [field.name for field in fields]):
+        if found.num_rows:
+            arrays = columns.fitted(found, fields)
+            yield pa.RecordBatch.from_arrays([*arrays, *truths.of(found)], schema=schema)
+
+
+def _rows(
+    connection: sqlite3.Connection, directory: Path, asked: Asked, model: int | None, names: Collection[str]
+) -> Iterator[pa.RecordBatch]:
+    within = {"model": model, "version": asked.version, "since": asked.since, "until": asked.until}
+    statement = (
+        "SELECT path FROM segments WHERE model = :model AND version = ifnull(:version, version)"
+        " AND until >= :since AND since < :until AND NOT expired ORDER BY segment"
+    )
+    for (path,) in connection.execute(statement, within).fetchall():
+        yield from parquet.read(directory / path, asked.since, asked.until, names)
+    statement = (
+        "SELECT h.version, h.body, v.columns FROM hot h JOIN versions v USING (model, version)"
+        " WHERE h.model = :model AND h.version = ifnull(:version, h.version) AND h.seq > v.rolled_to"
+        " AND h.until >= :since AND h.since < :until ORDER BY h.seq"
+    )
+    for version, body, text in connection.execute(statement, within):
+        events = [event for event in columns.events_of(body) if asked.since <= event[1] < asked.until]
+        known = {name: kind for name, kind in orjson.loads(text).items() if name in names}
+        for at in range(0, len(events), parquet.EVENTS_AT_ONCE):
+            yield columns.batch(events[at : at + parquet.EVENTS_AT_ONCE], version, known)
+
+
+class _Truths:
+    """The labels of rows, by the ids of a batch at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, model: int | None) -> None:
+        self._connection = connection
+        self._model = model
+        any_there = "SELECT EXISTS (SELECT 1 FROM labels WHERE model = ?)"
+        self._any = bool(connection.execute(any_there, (model,)).fetchone()[0])
+
+    def of(self, found: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
+        if not self._any:
+            return tuple(pa.nulls(found.num_rows, field.type) for field in columns.TAIL)
+        ids = found.column("id").to_pylist()
+        statement = (
+            "SELECT id, row, label, received FROM labels WHERE model = ? AND id IN (SELECT value FROM json_each(?))"
+        )
+        asked = orjson.dumps(list(dict.fromkeys(ids))).decode()
+        known = {(row[0], row[1]): row[2:] for row in self._connection.execute(statement, (self._model, asked))}
+        labels = [known.get(key, (None, None)) for key in zip(ids, found.column("row").to_pylist(), strict=True)]
+        return (
+            pa.array([label for label, _ in labels], pa.string()),
+            pa.array([received for _, received in labels], pa.int64()).cast(columns.MICROS),
+        )
+
+
+def prediction(directory: Path, readers: Readers, namespace: str, inference_id: str) -> tuple[Any, ...] | None:
+    """(model, version, time, rows, latency) of an event that is kept."""
+    with snapshot(directory, readers) as connection:
+        found: tuple[Any, ...] | None = connection.execute(
+            "SELECT m.name, i.version, i.time, i.rows, i.latency FROM ids i JOIN models m USING (model)"
+            " JOIN namespaces n ON n.namespace = i.namespace WHERE n.name = ? AND i.id = ?",
+            (namespace, inference_id),
+        ).fetchone()
+    return found
