@@ -53,11 +53,11 @@ images: setup ## build and push the images that changed
 deploy: setup ## install the chart with these images
 	@$(CLUSTER) deploy
 
-generate: setup ## crds/, charts/refit/templates/ and docs/api.md, from their sources
-	@for file in crds charts docs; do $(BIN)/python $$file/generate.py; done
+generate: setup ## crds/, the PrometheusRule, charts/refit/templates/ and docs/api.md, from their sources
+	@for file in crds manifests/monitoring charts docs; do $(BIN)/python $$file/generate.py; done
 
 verify: generate ## fails if a generated file was stale, or the chart is not the manifests
-	@git diff --exit-code -- crds charts docs && $(BIN)/pytest -q tests/chart tests/docs
+	@git diff --exit-code -- crds manifests charts docs && $(BIN)/pytest -q tests/chart tests/docs tests/rules
 
 lock: setup ## resolve again
 	@$(UV) compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.lock

@@ -7,6 +7,8 @@ are found by the YAML parser and exchanged in the text, so comments and order st
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,6 +222,13 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Block(at=(4, *POD, "containers", 0, "resources"), values="collector.resources"),
     ),
 }
+MONITORING = ("prometheusrule.yaml", "monitors.yaml")
+"""Manifests in a folder of their own, of kinds that only the Prometheus operator brings."""
+MONITORED = (
+    'or (eq .Values.monitoring.objects "Always")'
+    ' (and (eq .Values.monitoring.objects "Auto") (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1"))'
+)
+SELECTED = ("{{- with .Values.monitoring.labels }}", "{{- toYaml . | nindent 4 }}", "{{- end }}")
 SWITCHES = {"mlflow.yaml": "mlflow.enabled", "collector.yaml": "collector.enabled"}
 """Manifests that are installed only if this value is true."""
 
@@ -230,6 +239,10 @@ def render() -> dict[str, str]:
     for name, changes in CHANGES.items():
         text = template((MANIFESTS / name).read_text(encoding="utf-8"), changes)
         found[name] = _headed(f"manifests/{name}", _switched(text, SWITCHES.get(name)))
+    for name in MONITORING:
+        text = _quoted((MANIFESTS / "monitoring" / name).read_text(encoding="utf-8"))
+        text = template(text, tuple(_monitoring(text)), quoted=True)
+        found[name] = _headed(f"manifests/monitoring/{name}", f"{{{{- if {MONITORED} }}}}\n{text}{{{{- end }}}}\n")
     for path in sorted(CRDS.glob("*.yaml")):
         text = path.read_text(encoding="utf-8").split("\n", 1)[1]  # without its own "Generated from"
         kept = template(text, (Added(at=(0, "metadata"), lines=KEPT),))
@@ -237,9 +250,26 @@ def render() -> dict[str, str]:
     return found
 
 
-def template(manifest: str, changes: tuple[Change, ...]) -> str:
+def _monitoring(text: str) -> Iterator[Change]:
+    """The labels by which a Prometheus selects its objects, and where the pages of alerts are."""
+    for number, document in enumerate(yaml.safe_load_all(text)):
+        yield Added(at=(number, "metadata", "labels"), lines=SELECTED)
+        for place, group in enumerate(document["spec"].get("groups", ())):
+            for rule, each in enumerate(group["rules"]):
+                if "alert" in each:
+                    at = (number, "spec", "groups", place, "rules", rule, "annotations", "runbook_url")
+                    page = each["annotations"]["runbook_url"].rpartition("/")[2]
+                    yield Leaf(at=at, expression=f'printf "%s/{page}" .Values.monitoring.runbooks | quote')
+
+
+def _quoted(text: str) -> str:
+    """The same text, with what Prometheus fills in kept from Helm."""
+    return re.sub(r"\{\{|\}\}", lambda found: f"{{{{ `{found[0]}` }}}}", text)
+
+
+def template(manifest: str, changes: tuple[Change, ...], *, quoted: bool = False) -> str:
     """The manifest with all changes made, and the release's namespace for that of the manifests."""
-    if "{{" in manifest:
+    if "{{" in manifest and not quoted:
         raise ChartError("the manifest holds {{, which Helm would read as its own")
     documents = list(yaml.compose_all(manifest))
     edits = sorted((change.edit(documents) for change in changes), key=lambda edit: edit.start)

@@ -47,12 +47,12 @@ def kubectl() -> Path:
         pytest.skip(str(error))
 
 
-def template(helm: Path, tmp_path: Path, values: Manifest, namespace: str = "refit-system") -> str:
+def template(helm: Path, tmp_path: Path, values: Manifest, *flags: str, namespace: str = "refit-system") -> str:
     """What `helm template` prints; raises AssertionError with Helm's words if it refuses."""
     given = tmp_path / "values.json"
     given.write_text(json.dumps(values))
     command: list[str | Path] = [helm, "template", "refit", CHART, "--namespace", namespace, "--values", given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -94,6 +94,7 @@ def test_with_its_defaults_the_chart_is_the_manifests(helm: Path, tmp_path: Path
         "CustomResourceDefinition/remediationrequests.refit.dev",
         "PersistentVolumeClaim/mlflow",
         "PersistentVolumeClaim/refit-collector",
+        "PersistentVolumeClaim/refit-operator",
     ]
     assert rendered == plain()
 
@@ -249,6 +250,9 @@ COLLECTOR_CLAIM = "PersistentVolumeClaim/refit-collector spec"
                     "REFIT_MONITOR_IMAGE": IMAGES["monitor"],
                     "REFIT_COLLECTOR_URL": "http://refit-collector.refit-system.svc:8080",
                     "REFIT_IDENTITY": "system:serviceaccount:refit-system:refit-operator",
+                    "REFIT_INTAKE_TOKEN_FILE": "/etc/refit/intake/tokens",
+                    "REFIT_INTAKE_EVENTS_SECRET_FILE": "/etc/refit/intake/events",
+                    "REFIT_INTAKE_GITHUB_SECRET_FILE": "/etc/refit/intake/github",
                     "REFIT_TRACKING_URI": "http://mlflow.refit-system.svc:5000",
                 },
                 f"{OPERATOR} containers 0 ports 0 containerPort": 9090,
@@ -367,3 +371,52 @@ def test_values_yaml_tells_every_setting_with_its_default() -> None:
         if camel(name) not in ELSEWHERE
     }
     assert told == declared
+
+
+MONITORING_API = ("--api-versions", "monitoring.coreos.com/v1")
+
+
+def monitoring() -> dict[str, Manifest]:
+    """What manifests/monitoring/ installs."""
+    folder = ROOT / "manifests" / "monitoring"
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    return {name: each for file in listed for name, each in parsed((folder / file).read_text()).items()}
+
+
+def test_the_rule_object_is_up_to_date() -> None:
+    folder = ROOT / "manifests" / "monitoring"
+    rendered = runpy.run_path(str(folder / "generate.py"))["render"]()
+    assert {name: (folder / name).read_text() for name in rendered} == rendered, "run `make generate`"
+
+
+@pytest.mark.parametrize(
+    ("objects", "flags", "there"),
+    [
+        pytest.param("Auto", (), False, id="where the Prometheus operator is not installed"),
+        pytest.param("Auto", MONITORING_API, True, id="where it is"),
+        pytest.param("Always", (), True, id="where somebody says that it will be"),
+        pytest.param("Never", MONITORING_API, False, id="where it is, and is not wanted"),
+    ],
+)
+def test_monitoring_objects(helm: Path, tmp_path: Path, objects: str, flags: tuple[str, ...], there: bool) -> None:
+    rendered = parsed(template(helm, tmp_path, NAMED | {"monitoring": {"objects": objects}}, *flags))
+    expected = monitoring()
+    assert {name: each for name, each in rendered.items() if name in expected} == (expected if there else {})
+
+
+def test_monitoring_objects_bear_the_labels_by_which_they_are_selected_and_name_our_pages(
+    helm: Path, tmp_path: Path
+) -> None:
+    chosen = {"objects": "Always", "labels": {"release": "prometheus"}, "runbooks": "https://wiki.example/refit"}
+    rendered = parsed(template(helm, tmp_path, NAMED | {"monitoring": chosen}))
+    expected = json.loads(json.dumps(monitoring()).replace("docs/runbooks/", "https://wiki.example/refit/"))
+    for each in expected.values():
+        each["metadata"]["labels"]["release"] = "prometheus"
+    assert {name: rendered[name] for name in expected} == expected
+
+
+def test_kustomize_builds_the_monitoring_objects(kubectl: Path) -> None:
+    command: list[str | Path] = [kubectl, "kustomize", ROOT / "manifests" / "monitoring"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert parsed(done.stdout) == monitoring()
