@@ -6,6 +6,7 @@ and hashed. Every string has a length limit, or CEL rules would exceed the API s
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from typing import Annotated, Any
@@ -36,10 +37,34 @@ def rule(expression: str, message: str, *, field_path: str | None = None) -> dic
     return found if field_path is None else found | {"fieldPath": field_path}
 
 
+def first_of(field_path: str, *checks: tuple[str, str]) -> dict[str, str]:
+    """One CEL rule for several checks of one field; a refusal tells the first that fails.
+
+    The API server evaluates every rule of an object on every write, that of a status too, so a rule costs by being one.
+    """
+    *others, (_, last) = checks
+    told = "".join(f"!({expression}) ? {_literal(message)} : " for expression, message in others)
+    return {
+        "rule": " && ".join(f"({expression})" for expression, _ in checks),
+        "message": "; ".join(message for _, message in checks),
+        "messageExpression": told + _literal(last),
+        "fieldPath": field_path,
+    }
+
+
+def _literal(text: str) -> str:
+    """Text in CEL's quotes, whose escapes JSON shares."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def rules(*found: dict[str, str]) -> dict[str, Any]:
     """CEL validation rules as an extra of a type's JSON schema."""
     return {"x-kubernetes-validations": list(found)}
 
+
+ATOMIC: dict[str, Any] = {"x-kubernetes-map-type": "atomic"}
+"""For a value that has one author: the API server then keeps no account of who wrote which of its fields, which for
+a list of columns or a status was half of the object."""
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 DeploymentName = Annotated[str, Field(min_length=1, max_length=40, pattern=DNS_LABEL)]

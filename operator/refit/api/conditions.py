@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from refit.api.base import ApiModel, Choice, Time
+from refit.api.base import ATOMIC, ApiModel, Choice, Time
 
 
 class ConditionStatus(Choice):
@@ -25,6 +25,8 @@ class Condition(ApiModel):
     message: Annotated[str, Field(max_length=1024)] = ""
     observed_generation: Annotated[int, Field(ge=0)] = 0
     last_transition_time: Time
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
 
 
 def merge(old: Iterable[Condition], new: Iterable[Condition]) -> tuple[Condition, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from refit.api.base import (
+    ATOMIC,
     ApiModel,
     Choice,
     ColumnName,
@@ -14,6 +15,7 @@ from refit.api.base import (
     Number,
     Sha256,
     Word,
+    first_of,
     rule,
     rules,
 )
@@ -78,47 +80,45 @@ class Source(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            rule(
-                r"self.uri.matches('^(https?|s3|pvc|configmap|sample)://')",
-                "must start with https://, http://, s3://, pvc://, configmap:// or sample://",
-                field_path=".uri",
-            ),
-            rule(
-                r"self.uri.matches('^[a-z0-9]+://[A-Za-z0-9][^/\\x00-\\x20\\x7f]*(/[^\\x00-\\x20\\x7f]*)?$')",
-                "must be scheme://host/path without spaces or control characters",
-                field_path=".uri",
-            ),
-            rule(r"!self.uri.matches('(?i)(^|/)([.]|%2e){2}(/|$)')", "must not contain '..'", field_path=".uri"),
-            rule(
-                f"!self.uri.matches('{_INWARD}')",
-                "must not point at the machine itself or at a metadata service",
-                field_path=".uri",
-            ),
-            rule(
-                r"!self.uri.matches('^https?://[^/]*@')",
-                "must not hold a user name or password; use secretRef",
-                field_path=".uri",
-            ),
-            rule(
-                r"!self.uri.startsWith('sample://') || self.uri in ['sample://heart-disease', 'sample://ames-housing']",
-                "the samples are sample://heart-disease and sample://ames-housing",
-                field_path=".uri",
-            ),
-            rule(
-                r"!self.uri.matches('^(s3|pvc|configmap)://') || self.uri.matches('^[a-z0-9]+://[^/]+/[^/]')",
-                "must name what to read: s3://bucket/key, pvc://claim/path or configmap://name/key",
-                field_path=".uri",
-            ),
-            rule(
-                r"!self.uri.matches('^(s3|pvc|configmap)://') || self.uri.matches('^[a-z0-9]+://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/')",
-                "the name of a bucket, claim or config map holds a-z, 0-9, '-' and '.' only",
-                field_path=".uri",
-            ),
-            rule(
-                r"!self.uri.startsWith('configmap://') || self.uri.matches('^configmap://[^/]+/[-._a-zA-Z0-9]+$')",
-                "the key of a config map holds letters, digits, '-', '_' and '.' only",
-                field_path=".uri",
-            ),
+            first_of(
+                ".uri",
+                (
+                    r"self.uri.matches('^(https?|s3|pvc|configmap|sample)://')",
+                    "must start with https://, http://, s3://, pvc://, configmap:// or sample://",
+                ),
+                (
+                    r"!self.uri.matches('(?i)(^|/)([.]|%2e){2}(/|$)')",
+                    "must not contain '..'",
+                ),
+                (
+                    f"!self.uri.matches('{_INWARD}')",
+                    "must not point at the machine itself or at a metadata service",
+                ),
+                (
+                    r"!self.uri.matches('^https?://[^/]*@')",
+                    "must not hold a user name or password; use secretRef",
+                ),
+                (
+                    r"self.uri.matches('^[a-z0-9]+://[A-Za-z0-9][^/\\x00-\\x20\\x7f]*(/[^\\x00-\\x20\\x7f]*)?$')",
+                    "must be scheme://host/path without spaces or control characters",
+                ),
+                (
+                    r"!self.uri.startsWith('sample://') || self.uri in ['sample://heart-disease', 'sample://ames-housing']",
+                    "the samples are sample://heart-disease and sample://ames-housing",
+                ),
+                (
+                    r"!self.uri.matches('^(s3|pvc|configmap)://') || self.uri.matches('^[a-z0-9]+://[^/]+/[^/]')",
+                    "must name what to read: s3://bucket/key, pvc://claim/path or configmap://name/key",
+                ),
+                (
+                    r"!self.uri.matches('^(s3|pvc|configmap)://') || self.uri.matches('^[a-z0-9]+://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/')",
+                    "the name of a bucket, claim or config map holds a-z, 0-9, '-' and '.' only",
+                ),
+                (
+                    r"!self.uri.startsWith('configmap://') || self.uri.matches('^configmap://[^/]+/[-._a-zA-Z0-9]+$')",
+                    "the key of a config map holds letters, digits, '-', '_' and '.' only",
+                ),
+            )
         ),
     )
 
@@ -161,21 +161,23 @@ class Column(ApiModel):
     categories: Annotated[tuple[Word, ...], Field(max_length=256)] = ()
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
+        json_schema_extra=ATOMIC
+        | rules(
             rule(
                 "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
                 "min must not be greater than max",
                 field_path=".min",
             ),
-            rule(
-                "self.type == 'Number' || (!has(self.min) && !has(self.max))",
-                "min and max are for columns of type Number",
-                field_path=".type",
-            ),
-            rule(
-                "self.type == 'Category' || !has(self.categories) || size(self.categories) == 0",
-                "categories are for columns of type Category",
-                field_path=".type",
+            first_of(
+                ".type",
+                (
+                    "self.type == 'Number' || (!has(self.min) && !has(self.max))",
+                    "min and max are for columns of type Number",
+                ),
+                (
+                    "self.type == 'Category' || !has(self.categories) || size(self.categories) == 0",
+                    "categories are for columns of type Category",
+                ),
             ),
         ),
     )

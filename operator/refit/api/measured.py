@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from refit.api.base import ApiModel, Choice, Number, Share, Text, Time, Uri, Word
+from refit.api.base import ATOMIC, ApiModel, Choice, Number, Share, Text, Time, Uri, Word
 from refit.api.metrics import Metric, Metrics
 
 
@@ -107,3 +107,5 @@ class LastMeasurement(ApiModel):
     queries: Annotated[tuple[QueryResult, ...], Field(max_length=16)] = ()
     coverage: Share | None = None
     report: Uri | None = None
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)

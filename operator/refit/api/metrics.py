@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from refit.api.base import ApiModel, Choice, Number, rule
+from refit.api.base import ApiModel, Choice, Number, first_of
 
 
 class Metric(Choice):
@@ -37,25 +37,21 @@ def bound_rules() -> tuple[dict[str, str], ...]:
     """A bound lies on the side of its metric, and where the metric can be."""
     smaller = words(LOWER_IS_BETTER)
     return (
-        rule(
-            f"!has(self.minimum) || !(self.metric in {smaller})",
-            "less is better for this metric: use maximum",
-            field_path=".minimum",
+        first_of(
+            ".minimum",
+            (f"!has(self.minimum) || !(self.metric in {smaller})", "less is better for this metric: use maximum"),
+            (
+                (
+                    "!has(self.minimum) || self.metric == 'r2' || "
+                    "(double(self.minimum) >= 0.0 && double(self.minimum) <= 1.0)"
+                ),
+                "must be a number from 0 to 1",
+            ),
         ),
-        rule(
-            f"!has(self.maximum) || self.metric in {smaller}",
-            "more is better for this metric: use minimum",
-            field_path=".maximum",
-        ),
-        rule(
-            "!has(self.minimum) || self.metric == 'r2' || (double(self.minimum) >= 0.0 && double(self.minimum) <= 1.0)",
-            "must be a number from 0 to 1",
-            field_path=".minimum",
-        ),
-        rule(
-            "!has(self.maximum) || double(self.maximum) > 0.0",
-            "must be greater than 0",
-            field_path=".maximum",
+        first_of(
+            ".maximum",
+            (f"!has(self.maximum) || self.metric in {smaller}", "more is better for this metric: use minimum"),
+            ("!has(self.maximum) || double(self.maximum) > 0.0", "must be greater than 0"),
         ),
     )
 

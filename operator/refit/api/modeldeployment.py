@@ -15,6 +15,7 @@ from refit.api.base import (
     Number,
     Resources,
     Word,
+    first_of,
     rule,
     rules,
 )
@@ -69,20 +70,17 @@ class Candidate(ApiModel):
                 "a parameter's name is letters, digits and underscores",
                 field_path=".parameters",
             ),
-            rule(
-                f"!has(self.grid) || self.grid.all(k, k.matches('^{_PARAMETER_NAME}$'))",
-                "a parameter's name is letters, digits and underscores",
-                field_path=".grid",
-            ),
-            rule(
-                "!has(self.grid) || !has(self.parameters) || self.grid.all(k, !(k in self.parameters))",
-                "a parameter is either fixed in parameters or varied in grid",
-                field_path=".grid",
-            ),
-            rule(
-                f"!has(self.grid) || {_combinations()}",
-                f"a grid has at most {COMBINATION_LIMIT} combinations",
-                field_path=".grid",
+            first_of(
+                ".grid",
+                (
+                    f"!has(self.grid) || self.grid.all(k, k.matches('^{_PARAMETER_NAME}$'))",
+                    "a parameter's name is letters, digits and underscores",
+                ),
+                (
+                    "!has(self.grid) || !has(self.parameters) || self.grid.all(k, !(k in self.parameters))",
+                    "a parameter is either fixed in parameters or varied in grid",
+                ),
+                (f"!has(self.grid) || {_combinations()}", f"a grid has at most {COMBINATION_LIMIT} combinations"),
             ),
         ),
     )
