@@ -194,6 +194,10 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             expression=".Values.settings.httpPort | default 8080",
         ),
         Block(at=(0, *POD, "containers", 0, "resources"), values="operator.resources"),
+        Leaf(at=(0, *POD, "volumes", 1, "secret", "secretName"), expression=".Values.intake.secretName"),
+        Added(at=(2, "metadata"), lines=KEPT),
+        optional((2, "spec"), "storageClassName", "operator.storage.className", "{{ . }}"),
+        Leaf(at=(2, "spec", "resources", "requests", "storage"), expression=".Values.operator.storage.size"),
     ),
     "mlflow.yaml": (
         Added(at=(0, "metadata"), lines=KEPT),  # the models are on it

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
+from refit.intake.settings import IntakeSettings, IntakeSettingsError
 from refit.shell.app import run
 from refit.shell.settings import Settings, SettingsError
 
@@ -17,8 +19,8 @@ EXIT_SETTINGS = 2
 def main() -> int:
     """Reads the settings, sets up logging, runs."""
     try:
-        settings = Settings.read()
-    except SettingsError as error:
+        settings, intake = Settings.read(), IntakeSettings.read(os.environ)
+    except (SettingsError, IntakeSettingsError) as error:
         print(f"refit: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
         return EXIT_SETTINGS
     handler = logging.StreamHandler(sys.stdout)
@@ -34,9 +36,12 @@ def main() -> int:
     log = logging.getLogger("refit")
     log.info("effective settings", extra={"settings": settings.model_dump()})
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, intake))
+    except IntakeSettingsError as error:
+        print(f"refit: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
+        return EXIT_SETTINGS
     except OSError as error:
-        print(f"refit: REFIT_HTTP_PORT: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
+        print(f"refit: REFIT_HTTP_PORT or REFIT_INTAKE_PORT: {error}", file=sys.stderr)  # noqa: T201  # as above
         return EXIT_SETTINGS
     return 0
 

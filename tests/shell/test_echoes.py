@@ -20,10 +20,12 @@ async def told(echoes: Echoes, kind: str | None, version: str) -> list[Key]:
         raise AssertionError
 
     registry = kopf.OperatorRegistry()
-    register(registry, added.append, added.append, is_echo=echoes.is_echo, login=login)
+    known: list[Key] = []
+    register(registry, added.append, known.append, added.append, is_echo=echoes.is_echo, login=login)
     [handler] = [found for found in registry._watching._handlers if found.id.endswith(".deployment_changed")]
     event: Any = {"type": kind, "object": {"metadata": {"resourceVersion": version}}}
     await handler.fn(namespace="clinic", name="heart", event=event)  # type: ignore[call-arg, misc]  # what ours takes of it
+    assert known == [("clinic", "heart")]
     return added
 
 

@@ -385,3 +385,11 @@ async def test_a_crash_between_any_two_writes_orders_one_measurement_and_makes_o
         await careful()
     [request] = requests(life)
     assert (created(life, "Job"), request["status"]["diagnosis"]["class"]) == (1, "Drift")
+
+
+async def test_a_signed_event_may_ask_for_a_measurement(life: Life) -> None:
+    await life.measure(measured)
+    life.cluster.journal.clear()
+    life.alerts.measurement = "2026-11-21T12:07:00Z"
+    await life.look(3)
+    assert created(life, "Job") == 1

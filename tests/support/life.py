@@ -17,7 +17,7 @@ from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
 from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
 from refit.shell.reconcile import Reconciler
-from refit.shell.requests import Noticed
+from refit.shell.requests import Keys
 from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
 from worlds import CONFIG, NOW, SPEC, minutes, result
 
@@ -32,7 +32,8 @@ class Life:
     now: datetime = NOW
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
-    noticed: Noticed = field(default_factory=Noticed)
+    known: Keys = field(default_factory=Keys)
+    noticed: Keys = field(default_factory=Keys)
 
     def __post_init__(self) -> None:
         self.endpoint = FakeEndpoint(self.cluster)
@@ -62,6 +63,7 @@ class Life:
                 clock=lambda: self.now,
                 echoes=Echoes(),
                 alerts=self.alerts,
+                known=self.known,
                 noticed=self.noticed,
             )
             self.cluster.now = stamp(self.now)

@@ -130,7 +130,12 @@ class FakeAlerts:
     """Alerts as they were put here."""
 
     found: list[AlertSeen] = field(default_factory=list)
+    measurement: str = ""
 
     async def firing(self, namespace: str, model: str) -> tuple[AlertSeen, ...]:
         assert (namespace, model) == (NAMESPACE, "heart")
         return tuple(self.found)
+
+    async def asked(self, namespace: str, model: str) -> str:
+        assert (namespace, model) == (NAMESPACE, "heart")
+        return self.measurement

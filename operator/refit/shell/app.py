@@ -12,16 +12,18 @@ from datetime import UTC, datetime
 import aiohttp
 import kopf
 
+from refit.intake.server import running
+from refit.intake.settings import IntakeSettings
 from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
-from refit.shell.alerts import NoAlerts
+from refit.shell.alerts import StoredAlerts
 from refit.shell.echoes import Echoes
 from refit.shell.endpoint import Endpoint
 from refit.shell.metrics import Metrics
 from refit.shell.queue import KeyedQueue
 from refit.shell.reconcile import Reconciler
 from refit.shell.registry import Registry
-from refit.shell.requests import Key, Noticed
+from refit.shell.requests import Key, Keys
 from refit.shell.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ DRAIN_SECONDS = 5.0
 """How long running passes may go on after SIGTERM; the next process repairs what they leave."""
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, intake: IntakeSettings) -> None:
     """Runs until SIGTERM or SIGINT; raises if a part of it ends by itself."""
     metrics = Metrics()
     queue: KeyedQueue[Key] = KeyedQueue(time.monotonic)
@@ -63,7 +65,16 @@ async def run(settings: Settings) -> None:
         runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
         stack.push_async_callback(runner.cleanup)
         cluster = LiveCluster(api, metrics.count_request)
-        echoes, noticed = Echoes(), Noticed()
+        echoes, known, noticed = Echoes(), Keys(), Keys()
+        store = await stack.enter_async_context(
+            running(
+                intake,
+                known=lambda namespace, name: (namespace, name) in known,
+                ready=listed.is_set,
+                stored=lambda namespace, name: queue.add((namespace, name)),
+                registry=metrics.registry,
+            )
+        )
         reconciler = Reconciler(
             cluster=cluster,
             endpoint=Endpoint(afresh),
@@ -72,12 +83,13 @@ async def run(settings: Settings) -> None:
             metrics=metrics,
             clock=_now,
             echoes=echoes,
-            alerts=NoAlerts(),
+            alerts=StoredAlerts(store),
+            known=known,
             noticed=noticed,
         )
         registry = kopf.OperatorRegistry()
         login = handlers.login_with(lambda: credentials(api))
-        handlers.register(registry, queue.add, noticed.add, is_echo=echoes.is_echo, login=login)
+        handlers.register(registry, queue.add, known.add, noticed.add, is_echo=echoes.is_echo, login=login)
         watching = asyncio.create_task(
             kopf.operator(
                 registry=registry,

@@ -30,16 +30,18 @@ OURS = f"{meta.LABEL_MANAGED_BY}={meta.MANAGED_BY}"
 def register(
     registry: kopf.OperatorRegistry,
     add: Add,
+    know: Add,
     notice: Add,
     *,
     is_echo: Callable[[Key, str | None], bool],
     login: Login,
 ) -> None:
-    """Registers the handlers; `add` puts a key into the queue, `notice` remembers that it has requests."""
+    """Registers the handlers; `add` puts a key into the queue, `know` remembers that the model is there, `notice` that it has requests."""
 
     async def deployment_changed(namespace: str | None, name: str | None, event: Mapping[str, Any], **_: Any) -> None:
         if not namespace or not name:
             return
+        know((namespace, name))
         # A listing (no type) may stand for changes that were never told one by one.
         version = event["object"]["metadata"].get("resourceVersion")
         if event["type"] == "MODIFIED" and is_echo((namespace, name), version):

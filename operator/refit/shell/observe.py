@@ -59,6 +59,9 @@ class Alerts(Protocol):
     async def firing(self, namespace: str, model: str) -> tuple[AlertSeen, ...]:
         """Those that fire for that model, the oldest first."""
 
+    async def asked(self, namespace: str, model: str) -> str:
+        """When a signed event last asked for a measurement of that model; empty if none did."""
+
 
 async def observe(
     cluster: Cluster, endpoint: Prover, alerts: Alerts, key: Key, now: datetime, *, requested: bool
@@ -71,7 +74,7 @@ async def observe(
     manifest = await cluster.get(kinds.MODEL_DEPLOYMENT, namespace, name)
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return None
-    deployment = parse(manifest)
+    deployment = parse(manifest, await alerts.asked(*key))
     record = serving.desired(deployment.status.history)
     job = await _job(cluster, deployment, now)
     try:
@@ -95,8 +98,11 @@ async def observe(
     )
 
 
-def parse(manifest: Manifest) -> Deployment:
-    """A ModelDeployment as read; raises UnreadableError naming the first field that does not fit."""
+def parse(manifest: Manifest, asked: str = "") -> Deployment:
+    """A ModelDeployment as read; raises UnreadableError naming the first field that does not fit.
+
+    `asked` is another way than the annotation to ask for a measurement; whichever changes is a new request.
+    """
     metadata = manifest["metadata"]
     try:
         spec, status = spec_of(manifest), status_of(manifest)
@@ -114,7 +120,7 @@ def parse(manifest: Manifest) -> Deployment:
         spec=spec,
         status=status,
         train_requested=annotations.get(TRAIN_REQUESTED, "")[:64],
-        measure_requested=annotations.get(MEASURE_REQUESTED, "")[:64],
+        measure_requested=f"{annotations.get(MEASURE_REQUESTED, '')[:40]} {asked}".strip(),
     )
 
 

@@ -19,7 +19,7 @@ from refit.shell.jobs_seen import owned_by
 from refit.shell.metrics import Metrics
 from refit.shell.observe import Alerts, Prover, UnreadableError, observe
 from refit.shell.recorder import record
-from refit.shell.requests import Key, Noticed, requests_about, write_answer
+from refit.shell.requests import Key, Keys, requests_about, write_answer
 from refit.shell.statuses import status_manifest, unreadable_status
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     echoes: Echoes
     alerts: Alerts
-    noticed: Noticed
+    known: Keys
+    noticed: Keys
 
     async def __call__(self, key: Key) -> timedelta | None:
         """Looks, decides, acts; returns after how long to look again."""
@@ -83,6 +84,7 @@ class Reconciler:
                 self.noticed.forget(key)
             self.metrics.forget(key)
             self.echoes.forget(key)
+            self.known.forget(key)
             return None
         wanted = plan(observed, now, self.config)
         try:

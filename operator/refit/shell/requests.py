@@ -21,8 +21,8 @@ Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
 
 
-class Noticed:
-    """Which models anybody has made a request about, as the watch tells it: to list them for all others costs a read.
+class Keys:
+    """Models of which the watch has told something: that they are there, or that somebody made a request about them.
 
     The watch begins with all there are, and each of them adds its model to the queue; so nothing is missed for long.
     """
