@@ -124,7 +124,9 @@ def test_a_new_version_is_the_one_candidate_and_an_older_one_is_passed_over() ->
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        pytest.param({"profile_uri": None, "profile_sha256": None}, None, id="a trainer of an older Refit made no profile"),
+        pytest.param(
+            {"profile_uri": None, "profile_sha256": None}, None, id="a trainer of an older Refit made no profile"
+        ),
         pytest.param(
             {"profile_uri": "http://mlflow.test/3/profile.json", "profile_sha256": "b" * 64},
             Artifact(uri="http://mlflow.test/3/profile.json", sha256="b" * 64),
