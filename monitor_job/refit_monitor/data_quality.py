@@ -205,13 +205,22 @@ class RowCodes:
         self._codes *= _GOLDEN_RATIO
         self._codes ^= self._codes >> np.uint64(29)
 
+    def _sizes(self) -> NDArray[np.float64]:
+        """How many rows there are of each."""
+        ordered = np.sort(self._codes)
+        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        return np.diff(np.append(starts, ordered.size)).astype(np.float64)
+
+    def equal_pairs(self) -> int:
+        """How many pairs of rows are equal."""
+        sizes = self._sizes()
+        return int((sizes * (sizes - 1)).sum() / 2) if self._codes.size else 0
+
     def repetition(self, profile: Profile) -> Repetition:
         """Against training data, by the chance that two rows are equal; that chance does not depend on the size."""
         rows = self._codes.size
-        ordered = np.sort(self._codes)
-        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        sizes = np.diff(np.append(starts, rows)).astype(np.float64)
-        repeated = rows - starts.size
+        sizes = self._sizes()
+        repeated = rows - sizes.size
         pairs = max(1, profile.rows * (profile.rows - 1) // 2)
         # An upper limit of 95 %: with none seen, three could have been.
         usual = (profile.equal_pairs + 2 * math.sqrt(profile.equal_pairs) + 3) / pairs

@@ -68,6 +68,10 @@ class Rules:
             seed=f"{self._seed}/{column}",
         )
 
+    def of_answers(self, column: str) -> Rule:
+        """Answers have the common threshold; a rule of their own would be taken for that of an input."""
+        return Rule(threshold=self._all, seed=f"{self._seed}/answers/{column}")
+
     def check(self, types: dict[str, ColumnType]) -> None:
         """Raises BadInputError for a column that is none, or a method that does not fit it."""
         for place, (column, own) in enumerate(self._own.items()):

@@ -150,22 +150,24 @@ def _equal_pairs(frame: pd.DataFrame) -> int:
 def _answers(dataset: Dataset, answers: Numbers, metrics: dict[Metric, float]) -> AnswerProfile:
     truth = dataset.held_out.answers
     told = {metric.value: short(value) for metric, value in metrics.items() if np.isfinite(np.float32(value))}
-    if not dataset.classes:
-        return AnswerProfile(
-            rows=len(answers), metrics=told, predictions=numbers(answers[:, 0]), errors=_errors(answers[:, 0], truth)
-        )
-    counts = np.bincount(answers.argmax(axis=1), minlength=len(dataset.classes))
+    if dataset.classes:
+        return classified(answers, truth, dataset.classes, told)
+    return AnswerProfile(
+        rows=len(answers), metrics=told, predictions=numbers(answers[:, 0]), errors=_errors(answers[:, 0], truth)
+    )
+
+
+def classified(answers: Numbers, truth: Numbers, classes: tuple[str, ...], metrics: dict[str, float]) -> AnswerProfile:
+    """The profile of probabilities per class, and of how often each is right; `truth` holds the classes' places."""
+    counts = np.bincount(answers.argmax(axis=1), minlength=len(classes))
     return AnswerProfile(
         rows=len(answers),
-        metrics=told,
+        metrics=metrics,
         labels=CategoryProfile(
-            count=int(counts.sum()),
-            counts={label: int(count) for label, count in zip(dataset.classes, counts, strict=True)},
+            count=int(counts.sum()), counts={label: int(count) for label, count in zip(classes, counts, strict=True)}
         ),
-        probabilities={label: numbers(answers[:, place]) for place, label in enumerate(dataset.classes)},
-        confidence={
-            label: _confidence(answers[:, place], truth == place) for place, label in enumerate(dataset.classes)
-        },
+        probabilities={label: numbers(answers[:, place]) for place, label in enumerate(classes)},
+        confidence={label: _confidence(answers[:, place], truth == place) for place, label in enumerate(classes)},
     )
 
 
