@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -45,6 +45,14 @@ class Server(NamedTuple):
     command: list[str]
     path: str
     body: bytes
+    environment: Mapping[str, str] = {}
+
+
+class Started(NamedTuple):
+    """A server that runs."""
+
+    port: int
+    pid: int
 
 
 class Load(NamedTuple):
@@ -57,11 +65,11 @@ class Load(NamedTuple):
 
 def run(seconds: float = 3.0) -> list[dict[str, Any]]:
     """One record per server and number of connections; `seconds` is the load on each in all rounds together."""
-    measure = _wrk if shutil.which("wrk") else _own
+    measure = generator()
     with tempfile.TemporaryDirectory() as found, ExitStack() as stack:
         folder = Path(found)
-        ports = {server.name: stack.enter_context(_running(server, folder)) for server in _servers(folder)}
         servers = _servers(folder)
+        ports = {server.name: stack.enter_context(running(server, folder)).port for server in servers}
         loads: dict[tuple[str, int], list[Load]] = {}
         for server in servers:
             measure(ports[server.name], server, 1, 0.3)  # the first requests are never like the rest
@@ -71,6 +79,11 @@ def run(seconds: float = 3.0) -> list[dict[str, Any]]:
                     load = measure(ports[server.name], server, connections, seconds / ROUNDS)
                     loads.setdefault((server.name, connections), []).append(load)
     return _records(loads, "wrk" if measure is _wrk else "own")
+
+
+def generator() -> Callable[[int, Server, int, float], Load]:
+    """What makes the load: asked for port, server, connections and seconds."""
+    return _wrk if shutil.which("wrk") else _own
 
 
 def _records(loads: dict[tuple[str, int], list[Load]], generator: str) -> list[dict[str, Any]]:
@@ -93,23 +106,30 @@ def _records(loads: dict[tuple[str, int], list[Load]], generator: str) -> list[d
 
 
 def _servers(folder: Path) -> list[Server]:
-    row = {f"x{at}": 40.0 + at for at in range(FEATURES)}
-    v1 = json.dumps({"instances": [row]}).encode()
-    inputs = [{"name": name, "shape": [1], "datatype": "FP32", "data": [value]} for name, value in row.items()]
     own = [sys.executable, __file__, "--folder", str(folder), "--serve"]
-    predictor = [sys.executable, "-m", "refit_predictor", "--http_port"]
+    ours = predictors()
+    others = [Server(name, [*own, name], "/predict", ours[0].body) for name in ("no-op", "sklearn", "onnxruntime")]
+    return [*others, *ours]
+
+
+def predictors(environment: Mapping[str, str] | None = None) -> list[Server]:
+    """The predictor, asked by V1 and by V2."""
+    row = {f"x{at}": 40.0 + at for at in range(FEATURES)}
+    inputs = [{"name": name, "shape": [1], "datatype": "FP32", "data": [value]} for name, value in row.items()]
+    asked = {
+        "V1": ("/v1/models/bench:predict", {"instances": [row]}),
+        "V2": ("/v2/models/bench/infer", {"inputs": inputs}),
+    }
+    command = [sys.executable, "-m", "refit_predictor", "--http_port"]
     return [
-        Server("no-op", [*own, "no-op"], "/predict", v1),
-        Server("sklearn", [*own, "sklearn"], "/predict", v1),
-        Server("onnxruntime", [*own, "onnxruntime"], "/predict", v1),
-        Server("predictor V1", predictor, "/v1/models/bench:predict", v1),
-        Server("predictor V2", predictor, "/v2/models/bench/infer", json.dumps({"inputs": inputs}).encode()),
+        Server(f"predictor {protocol}", command, path, json.dumps(document).encode(), environment or {})
+        for protocol, (path, document) in asked.items()
     ]
 
 
 @contextmanager
-def _running(server: Server, folder: Path) -> Iterator[int]:
-    """The server as a process on its core, ready, on the port given."""
+def running(server: Server, folder: Path) -> Iterator[Started]:
+    """The server as a process on its core, ready."""
     model = folder / "model.onnx"
     if not model.exists():
         _train(folder)
@@ -121,13 +141,14 @@ def _running(server: Server, folder: Path) -> Iterator[int]:
         "REFIT_MODEL_DIR": str(folder),
         "REFIT_ARTIFACT_SHA256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "ORT_DISABLE_TELEMETRY": "1",
+        **server.environment,
     }
     command = ["taskset", "-c", str(SERVER_CORE), *server.command, str(port)]
     log = (folder / f"{server.name}.log").open("wb")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         _wait(process, port, server, folder)
-        yield port
+        yield Started(port, process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -71,7 +71,7 @@ class RequestLog:
             return
         self.tally.accepted += 1
         self._bytes_in += size
-        self._queue.append(Answered(inference_id, time.time(), seconds, rows, answers, size))
+        self._queue.append((inference_id, time.time(), seconds, rows, answers, size))
 
     def skips(self, rows: Rows) -> bool:
         """Whether a request that calls itself a probe stays out of the log.
@@ -113,7 +113,7 @@ class RequestLog:
         size = 0
         for at in range(len(self._queue)):
             answered = self._queue.popleft()
-            self._bytes_out += answered.size
+            self._bytes_out += answered[-1]
             line = self._line(answered)
             if lines and (size + len(line) > BATCH_BYTES or len(lines) == BATCH_EVENTS):
                 self._backlog.add(b"".join(lines), len(lines))
@@ -131,5 +131,5 @@ class RequestLog:
             return self._lines.line(answered)
         except Exception as error:  # noqa: BLE001  # a mistake of ours costs one event, not the log
             self.tally.drop(Reason.ENCODING)
-            log.error("request log: inference %s cannot be written: %s", answered.inference_id, type(error).__name__)  # noqa: TRY400  # a traceback may hold data
+            log.error("request log: inference %s cannot be written: %s", answered[0], type(error).__name__)  # noqa: TRY400  # a traceback may hold data
             return b""
