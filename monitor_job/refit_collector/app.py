@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,16 +11,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from refit.api.events import EVENTS_PATH, LABELS_PATH, MEASUREMENTS_PATH, PREDICTION_PATH, WINDOW_PATH
-from refit_collector.handlers import Handlers, Json
-from refit_collector.metrics import Metrics
+from refit_collector import openapi
+from refit_collector.desk import Desk, Json
+from refit_collector.givers import Givers
+from refit_collector.openapi import CLOUDEVENTS_PATH, COVERAGE_PATH
 from refit_collector.refusals import Refused
+from refit_collector.takers import Takers
 
 log = logging.getLogger("refit.collector")
 
-Handler = Callable[[Request], Awaitable[Response]]
 
+def make(desk: Desk) -> Starlette:
+    takers, givers, metrics = Takers(desk), Givers(desk), desk.metrics
 
-def make(handlers: Handlers, metrics: Metrics) -> Starlette:
     def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)  # noqa: S101  # what it is registered for
         if error.status == 503:  # noqa: PLR2004  # Service Unavailable
@@ -42,17 +44,23 @@ def make(handlers: Handlers, metrics: Metrics) -> Starlette:
         log.error("a request failed", exc_info=error)
         return Json(Refused(500, "", "the collector failed; its log says where", reason="mistake").document(), 500)
 
+    async def document(_: Request) -> Response:
+        return Json(openapi.document())
+
     return Starlette(
         routes=[
-            Route(EVENTS_PATH, handlers.take_events, methods=["POST"]),
-            Route(LABELS_PATH, handlers.take_labels, methods=["POST"]),
-            Route(WINDOW_PATH, handlers.give_window, methods=["GET"]),
-            Route(PREDICTION_PATH.replace("{id}", "{id:path}"), handlers.give_prediction, methods=["GET"]),
-            Route(MEASUREMENTS_PATH, handlers.give_measurements, methods=["GET"]),
-            Route(MEASUREMENTS_PATH + "/{key}", handlers.put_measurement, methods=["PUT"]),
-            Route("/metrics", handlers.give_metrics, methods=["GET"]),
-            Route("/healthz", handlers.healthz, methods=["GET"]),
-            Route("/readyz", handlers.readyz, methods=["GET"]),
+            Route(EVENTS_PATH, takers.take_events, methods=["POST"]),
+            Route(LABELS_PATH, takers.take_labels, methods=["POST"]),
+            Route(WINDOW_PATH, givers.give_window, methods=["GET"]),
+            Route(COVERAGE_PATH, givers.give_coverage, methods=["GET"]),
+            Route(CLOUDEVENTS_PATH, takers.take_cloudevent, methods=["POST"]),
+            Route(PREDICTION_PATH.replace("{id}", "{id:path}"), givers.give_prediction, methods=["GET"]),
+            Route(MEASUREMENTS_PATH, givers.give_measurements, methods=["GET"]),
+            Route(MEASUREMENTS_PATH + "/{key}", takers.put_measurement, methods=["PUT"]),
+            Route("/openapi.json", document, methods=["GET"]),
+            Route("/metrics", givers.give_metrics, methods=["GET"]),
+            Route("/healthz", givers.healthz, methods=["GET"]),
+            Route("/readyz", givers.readyz, methods=["GET"]),
         ],
         exception_handlers={Refused: refused, HTTPException: unknown, Exception: mistake},
     )

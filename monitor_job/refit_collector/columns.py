@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-NUMBER: Final = "number"
-TEXT: Final = "text"
-INPUT: Final = "input."
-PROBABILITY: Final = "probability."
-LABEL: Final = "label"
-PREDICTION: Final = "prediction"
+from refit_collector.kinds import INPUT, LABEL, NUMBER, PROBABILITY, TEXT
+
 MICROS = pa.timestamp("us", tz="UTC")
 HEAD = (
     pa.field("id", pa.string()),
@@ -26,8 +22,6 @@ HEAD = (
     pa.field("latency", pa.float64()),
 )
 TAIL = (pa.field("truth", pa.string()), pa.field("truth_time", MICROS))
-MOST_COLUMNS = 2048
-"""Different columns that one version of a model may have over time."""
 _TYPES = {NUMBER: pa.float64(), TEXT: pa.string()}
 
 Event = list[Any]
@@ -37,11 +31,6 @@ Event = list[Any]
 def micros(moment: datetime) -> int:
     """What Parquet's statistics give for a time, as the store counts it."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def merged(known: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    """Both together; a column that ever held text is one of text."""
-    return {**known, **{name: TEXT if known.get(name) == TEXT else kind for name, kind in new.items()}}
 
 
 def ordered(columns: Mapping[str, str]) -> list[pa.Field]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from refit.api.events import PredictionEvent
 from refit_collector import times
-from refit_collector.columns import INPUT, LABEL, NUMBER, PREDICTION, PROBABILITY, TEXT
+from refit_collector.kinds import INPUT, LABEL, NUMBER, PREDICTION, PROBABILITY, TEXT
 from refit_collector.refusals import bad, cut, told, too_large
 
 MOST_LINES = 20_000

@@ -17,9 +17,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from refit.api.measured import QualityVerdict, Verdict
-from refit_collector import times, windows
+from refit_collector import times
 from refit_collector.readers import Readers
 from refit_collector.refusals import bad, unfit
+from refit_collector.snapshots import snapshot
 
 LARGEST = 2 * 1024 * 1024
 KEPT = 500
@@ -66,7 +67,7 @@ def newest(directory: Path, readers: Readers, namespace: str, model: str, limit:
         "SELECT x.body FROM measurements x JOIN models m USING (model) JOIN namespaces n USING (namespace)"
         " WHERE n.name = ? AND m.name = ? ORDER BY x.time DESC, x.key DESC LIMIT ?"
     )
-    with windows.snapshot(directory, readers) as connection:
+    with snapshot(directory, readers) as connection:
         return [row[0] for row in connection.execute(statement, (namespace, model, limit))]
 
 

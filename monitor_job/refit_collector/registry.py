@@ -6,7 +6,7 @@ import sqlite3
 
 import orjson
 
-from refit_collector import columns
+from refit_collector import kinds
 from refit_collector.refusals import unfit
 
 MOST_MODELS = 1000
@@ -54,11 +54,11 @@ class Registry:
         known = self._columns.get(key)
         if known is None:
             known = self._read(connection, key)
-        if known is not None and all(known.get(name) in {kind, columns.TEXT} for name, kind in new.items()):
+        if known is not None and all(known.get(name) in {kind, kinds.TEXT} for name, kind in new.items()):
             return None
-        both = columns.merged(known or {}, new)
-        if len(both) > columns.MOST_COLUMNS:
-            return f"inputs: this version has {columns.MOST_COLUMNS} different columns already"
+        both = kinds.merged(known or {}, new)
+        if len(both) > kinds.MOST_COLUMNS:
+            return f"inputs: this version has {kinds.MOST_COLUMNS} different columns already"
         if known is None:
             count = connection.execute("SELECT count(*) FROM versions WHERE model = ?", (model,)).fetchone()[0]
             if count >= MOST_VERSIONS:

@@ -13,12 +13,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 
-import httpx
 import uvicorn
+from prometheus_client import disable_created_metrics
 
-from refit_collector import app, schema
-from refit_collector.handlers import Handlers
-from refit_collector.identity import Authenticator, TokenFile, TokenReviews
+from refit_collector import app, cloudevents, schema
+from refit_collector.desk import Desk
+from refit_collector.identity import Authenticator, TokenFile
 from refit_collector.measurements import Gauges
 from refit_collector.metrics import Metrics
 from refit_collector.settings import Settings, SettingsError
@@ -50,6 +50,7 @@ class _Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serves until it is asked to end; raises SettingsError if it can not begin."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without types
     try:
         listening = socket.create_server((settings.host, settings.port), backlog=1024)
     except OSError as error:
@@ -59,6 +60,8 @@ def run(settings: Settings) -> None:
     with listening, Store(settings, metrics, _now) as store:
         with closing(schema.reading(store.directory)) as connection:
             gauges.load(connection)
+            for orphan in cloudevents.known_orphans(connection):
+                metrics.orphans.labels(orphan.namespace, orphan.model, orphan.kind).inc(orphan.halves)
         metrics.registry.register(gauges)
         asyncio.run(_serve(settings, store, metrics, gauges, listening))
     log.info("ended")
@@ -66,9 +69,9 @@ def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings, store: Store, metrics: Metrics, gauges: Gauges, listening: socket.socket) -> None:
     async with _authenticators(settings) as authenticators:
-        handlers = Handlers(settings, store, metrics, gauges, authenticators, _now)
+        desk = Desk(settings, store, metrics, gauges, authenticators, _now)
         config = uvicorn.Config(
-            app.make(handlers, metrics),
+            app.make(desk),
             log_config=None,
             access_log=False,  # a URL may hold an ingest key
             server_header=False,
@@ -88,6 +91,11 @@ async def _authenticators(settings: Settings) -> AsyncIterator[list[Authenticato
     if settings.api_server is None:
         yield found
         return
+    # Slow to load, and of no use outside a cluster.
+    import httpx  # noqa: PLC0415
+
+    from refit_collector.tokenreviews import TokenReviews  # noqa: PLC0415
+
     verify: ssl.SSLContext | bool = True
     if settings.api_server.startswith("https:") and settings.api_ca_file.exists():
         verify = ssl.create_default_context(cafile=str(settings.api_ca_file))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from refit_collector import schema, times, windows
+from refit_collector import cloudevents, schema, times
 from refit_collector.metrics import Metrics
 from refit_collector.readers import Readers
 from refit_collector.refusals import Refused
@@ -21,6 +21,7 @@ from refit_collector.registry import Registry
 from refit_collector.retention import Limits, Retention
 from refit_collector.segments import FOLDER, Roller
 from refit_collector.settings import Settings, SettingsError
+from refit_collector.snapshots import SPOOL
 from refit_collector.writer import Writer
 
 log = logging.getLogger("refit.collector")
@@ -43,7 +44,7 @@ class Store:
         self._now = now
         self._lock = _locked(self.directory)
         try:
-            for folder in (FOLDER, windows.SPOOL):
+            for folder in (FOLDER, SPOOL):
                 (self.directory / folder).mkdir(exist_ok=True)
             self.secret = _secret(self.directory / SECRET)
             schema.create(self.directory)
@@ -103,6 +104,10 @@ class Store:
         now = self._now()
         self.roller.roll(now - self._settings.roll_minutes * 60 * times.SECOND)
         self.retention.keep(now)
+        before = now - self._settings.pair_seconds * times.SECOND
+        while found := self.writer.submit(lambda writing: cloudevents.expire(writing, before), grows=False).result():
+            for orphan in found:
+                self._metrics.orphans.labels(orphan.namespace, orphan.model, orphan.kind).inc(orphan.halves)
         self._metrics.disk.set(self.retention.size())
         self._metrics.segments.set(self.retention.segments())
 

@@ -19,23 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from refit_collector import columns, parquet
+from refit_collector.kinds import merged
 from refit_collector.readers import Readers
-from refit_collector.schema import reading
-
-ARROW = "application/vnd.apache.arrow.stream"
-PARQUET = "application/vnd.apache.parquet"
-SPOOL = "spool"
-
-
-class Asked(NamedTuple):
-    """A window: event time in [since, until), of one version or all, at most `limit` rows of whole events."""
-
-    namespace: str
-    model: str
-    since: int
-    until: int
-    version: int | None = None
-    limit: int | None = None
+from refit_collector.snapshots import PARQUET, SPOOL, Asked, model_of, snapshot
 
 
 class Counts(NamedTuple):
@@ -68,30 +54,8 @@ def spool(directory: Path, readers: Readers, asked: Asked, media: str) -> Spoole
     return Spooled(file, size, counts)
 
 
-class snapshot:  # noqa: N801  # used as a function
-    """One state of the store: what it held when the block began, its files included."""
-
-    def __init__(self, directory: Path, readers: Readers) -> None:
-        self._directory = directory
-        self._readers = readers
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._began = self._readers.begin()
-        try:
-            self._connection = reading(self._directory)
-            self._connection.execute("BEGIN")
-        except BaseException:
-            self._readers.end(self._began)
-            raise
-        return self._connection
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self._readers.end(self._began)
-
-
 def _write(connection: sqlite3.Connection, directory: Path, asked: Asked, file: IO[bytes], media: str) -> Counts:
-    schema = columns.schema(kinds(connection, asked), truth=True)
+    schema = columns.schema(columns_of(connection, asked), truth=True)
     rows = events = 0
     cut = False
     with _writer(file, schema, media) as writer:
@@ -121,20 +85,12 @@ def _whole_events(found: pa.RecordBatch, most: int) -> pa.RecordBatch:
     return found.slice(0, most)
 
 
-def model_of(connection: sqlite3.Connection, asked: Asked) -> int | None:
-    row = connection.execute(
-        "SELECT model FROM models JOIN namespaces n USING (namespace) WHERE n.name = ? AND models.name = ?",
-        (asked.namespace, asked.model),
-    ).fetchone()
-    return row and int(row[0])
-
-
-def kinds(connection: sqlite3.Connection, asked: Asked) -> dict[str, str]:
+def columns_of(connection: sqlite3.Connection, asked: Asked) -> dict[str, str]:
     """The columns of all versions asked for, together."""
     found: dict[str, str] = {}
     statement = "SELECT columns FROM versions WHERE model = ? AND version = ifnull(?, version) ORDER BY version"
     for (text,) in connection.execute(statement, (model_of(connection, asked), asked.version)):
-        found = columns.merged(found, orjson.loads(text))
+        found = merged(found, orjson.loads(text))
     return found
 
 
@@ -196,14 +152,3 @@ class _Truths:
             pa.array([label for label, _ in labels], pa.string()),
             pa.array([received for _, received in labels], pa.int64()).cast(columns.MICROS),
         )
-
-
-def prediction(directory: Path, readers: Readers, namespace: str, inference_id: str) -> tuple[Any, ...] | None:
-    """(model, version, time, rows, latency) of an event that is kept."""
-    with snapshot(directory, readers) as connection:
-        found: tuple[Any, ...] | None = connection.execute(
-            "SELECT m.name, i.version, i.time, i.rows, i.latency FROM ids i JOIN models m USING (model)"
-            " JOIN namespaces n ON n.namespace = i.namespace WHERE n.name = ? AND i.id = ?",
-            (namespace, inference_id),
-        ).fetchone()
-    return found
