@@ -36,7 +36,7 @@ def run_job(
     environment: Mapping[str, str],
     now: Callable[[], datetime],
     *,
-    through: Door | None = None,
+    door: Door | None = None,
     draw: reporting.Draw = reporting.in_a_process,
     out: TextIO = sys.stdout,
 ) -> int:
@@ -49,10 +49,9 @@ def run_job(
         found = error(Asked(key="", time=time, namespace="", model=""), str(problem))
         _answer(found, log, out)
         return 0
-    with through or Door() as door:
-        for found in _measurements(job, door, environment, time, draw):
-            # Written before the report is drawn, and again after: that is the one step that may cost the process its life.
-            log.write_text(encode(found.short()))
+    for found in _measurements(job, door or Door(), environment, time, draw):
+        # Written before the report is drawn, and again after: that is the one step that may cost the process its life.
+        log.write_text(encode(found.short()))
     _answer(found, log, out)
     return 0
 

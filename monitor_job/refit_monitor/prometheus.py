@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from refit.api.measured import QueryResult
 from refit.api.monitoring import Query
-from refit_monitor.doors import Door
+from refit_monitor.doors import Call, Door
 from refit_monitor.errors import UnreachableError
 from refit_monitor.measured_columns import decimal
 
@@ -59,7 +59,8 @@ class Prometheus:
         if not self._base:
             raise UnreachableError("no Prometheus")
         address = f"{self._base}/api/v1/query"
-        answer = self._door.ask("Prometheus", "POST", address, data={"query": expression, "time": time})
+        call = Call(method="GET", address=address, query={"query": expression, "time": time})
+        answer = self._door.ask("Prometheus", call)
         try:
             data = answer.json()["data"]
             found = [data["result"]] if data["resultType"] == "scalar" else [one["value"] for one in data["result"]]

@@ -25,7 +25,7 @@ def measured(folder: Path, world: Others, **monitoring: Any) -> LastMeasurement:
     code = run_job(
         environment(folder, world, **monitoring),
         lambda: NOW,
-        through=world.door(),
+        door=world.door(),
         draw=lambda *_: PAGE,
         out=io.StringIO(),
     )

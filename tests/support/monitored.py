@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 import pyarrow as pa
-import pytest
 
 from refit.api.dataspec import ColumnType
 from refit.api.modeldeployment import Task
 from refit.api.profile import Profile
 from refit_monitor import profiles
-from refit_monitor.doors import Door, Patience
+from refit_monitor.doors import Answer, Call, Door
 from refit_trainer import profiles as trainer_profiles
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -61,7 +60,7 @@ def table(inputs: Mapping[str, Any], rng: np.random.Generator, *, labels: bool =
     """A window as the collector serves it."""
     count = len(inputs["age"])
     probability = answered(inputs)
-    found = {
+    found: dict[str, Any] = {
         "id": [f"r{place}" for place in range(count)],
         "row": pa.array([0] * count, pa.int32()),
         "version": pa.array([3] * count, pa.int32()),
@@ -104,49 +103,50 @@ class Others:
     profile: bytes = b""
     kept: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, list[float]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
 
     def door(self) -> Door:
-        return Door(Patience(attempts=2, pause=lambda _: None), httpx.MockTransport(self._answer))
+        return Door(send=self._answer, attempts=2, pause=lambda _: None)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
+    def _answer(self, call: Call, _seconds: float) -> Answer:
+        host = str(urlsplit(call.address).hostname)
         if host in self.down:
-            raise httpx.ConnectError("connection refused", request=request)
-        return {"collector": self._collector, "mlflow": self._mlflow, "prometheus": self._prometheus}[host](request)
+            raise ConnectionRefusedError("connection refused")
+        return {"collector": self._collector, "mlflow": self._mlflow, "prometheus": self._prometheus}[host](call)
 
-    def _collector(self, request: httpx.Request) -> httpx.Response:
-        if request.headers.get("authorization") != "Bearer t0ken":
-            return httpx.Response(401)
-        path = request.url.path.removeprefix("/v1/namespaces/clinic/models/heart/")
+    def _collector(self, call: Call) -> Answer:
+        if call.headers.get("Authorization") != "Bearer t0ken":
+            return Answer(status=401)
+        path = urlsplit(call.address).path.removeprefix("/v1/namespaces/clinic/models/heart/")
         if path == "window":
-            assert {"since": SINCE, "until": UNTIL, "version": "3"}.items() <= dict(request.url.params).items()
+            assert {"since": SINCE, "until": UNTIL, "version": "3"}.items() <= call.query.items()
             assert self.window is not None
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, self.window.schema) as stream:
                 stream.write_table(self.window)
-            return httpx.Response(200, content=sink.getvalue().to_pybytes())
-        if request.method == "GET":
-            return httpx.Response(200, json={"measurements": self.kept[::-1]})
-        body = json.loads(request.content)
+            return Answer(status=200, content=sink.getvalue().to_pybytes())
+        if call.method == "GET":
+            return Answer(status=200, content=json.dumps(self.kept[::-1]).encode())
+        body = json.loads(call.content or b"")
         assert path == f"measurements/{body['key']}"
-        self.kept = [found for found in self.kept if found["key"] != body["key"]] + [body]
-        return httpx.Response(200, json={})
+        self.kept = [*(found for found in self.kept if found["key"] != body["key"]), body]
+        return Answer(status=200, content=b"{}")
 
-    def _mlflow(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "PUT":
-            self.files[request.url.path] = request.content
-            return httpx.Response(200, json={})
-        if request.url.path == "/artifacts/profile.json":
-            return httpx.Response(200, content=self.profile)
-        return httpx.Response(404, json={"error_code": "RESOURCE_DOES_NOT_EXIST"})
+    def _mlflow(self, call: Call) -> Answer:
+        path = urlsplit(call.address).path
+        if call.method == "PUT":
+            self.files[path] = call.content or b""
+            return Answer(status=200, content=b"{}")
+        known = {"/artifacts/profile.json": self.profile} | self.files
+        return Answer(status=200, content=known[path]) if path in known else Answer(status=404, content=b"no such file")
 
-    def _prometheus(self, request: httpx.Request) -> httpx.Response:
-        query = dict(part.split("=", 1) for part in request.content.decode().split("&"))["query"]
-        found = next((value for name, value in self.values.items() if name in query), [])
+    def _prometheus(self, call: Call) -> Answer:
+        query = call.query["query"]
+        found: list[float] = next((value for name, value in self.values.items() if name in query), [])
         vector = [{"metric": {}, "value": [0, str(value)]} for value in found]
-        return httpx.Response(200, json={"status": "success", "data": {"resultType": "vector", "result": vector}})
+        told = {"status": "success", "data": {"resultType": "vector", "result": vector}}
+        return Answer(status=200, content=json.dumps(told).encode())
 
 
 def environment(folder: Path, others: Others, *, key: str = "m1", **monitoring: Any) -> dict[str, str]:
@@ -176,8 +176,3 @@ def environment(folder: Path, others: Others, *, key: str = "m1", **monitoring: 
         "REFIT_PROMETHEUS_URL": "http://prometheus",
         "REFIT_TERMINATION_LOG": str(folder / "termination-log"),
     }
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(11)
