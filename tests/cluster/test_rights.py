@@ -17,10 +17,8 @@ Right = tuple[str, str, str]
 
 UNUSED: dict[Right, str] = {
     ("refit.dev", "modeldeployments/finalizers", "update"): "only OwnerReferencesPermissionEnforcement asks for it",
-    ("refit.dev", "remediationrequests/status", "patch"): "no test on this cluster makes a request",
     ("", "events", "get"): "only an Event that is repeated is read",
     ("", "events", "patch"): "only an Event that is repeated is patched",
-    ("refit.dev", "remediationrequests", "get"): "no test on this cluster makes a request",
     ("apps", "deployments", "list"): "Kopf lists once, when it starts; the log may begin after that",
     ("apps", "deployments", "watch"): "as above",
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +60,24 @@ class RealCluster:
     def get(self, path: str) -> Manifest | None:
         answer = self.client.get(path)
         return None if answer.code == 404 else answer.accepted()
+
+    @contextmanager
+    def forwarded(self, service: str, port: int) -> Iterator[str]:
+        """Address on this machine of a Service in refit-system; the API server's own proxy would keep our token."""
+        command = [*self.kubectl, "port-forward", "-n", SYSTEM, f"service/{service}", f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forward:
+            try:
+                assert forward.stdout is not None
+                line = forward.stdout.readline()
+                found = re.search(r"127\.0\.0\.1:(\d+)", line)
+                assert found is not None, line
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                forward.terminate()
+
+    def token(self, namespace: str, audience: str) -> str:
+        """A token of the namespace's default ServiceAccount for that audience."""
+        return self.run("create", "token", "default", "-n", namespace, f"--audience={audience}").strip()
 
     def audited(self, verb: str, resource: str, namespace: str) -> list[Manifest]:
         """The API server's own record of such requests that took effect."""

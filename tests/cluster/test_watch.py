@@ -1,0 +1,185 @@
+"""Served models that are watched on the real cluster: requests, collector, monitor Jobs, verdicts, requests to repair."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from heart_rows import Row, drawn, heart_rows, spoiled, without_target
+from real_cluster import Manifest, Space, eventually
+from refit.api.events import AUDIENCE, LABELS_PATH
+from refit_cluster.places import Places
+from specs import heart
+
+pytestmark = pytest.mark.cluster
+
+WATCHED: dict[str, Any] = {
+    "monitoring": {"intervalSeconds": 86400, "window": {"hours": 24, "minRows": 100}},
+    "remediation": {"policy": "seed-visual", "mode": "Observe"},
+}
+"""Measured only when a test asks for it: the next tick may be a day away."""
+LOGGED: dict[str, Any] = {"requestLog": {"mode": "All", "mask": ["fbs"]}}
+MODELS = ("steady", "shifted", "zeroed", "labelled")
+ASKED = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return heart_rows(Places.from_env(os.environ).cache)
+
+
+@pytest.fixture(scope="module")
+def watched(space: Space) -> Space:
+    """Four models of one spec, served and watched."""
+    quality = {"quality": [{"metric": "f1", "minimum": "0.7"}]}
+    for name in MODELS:
+        monitoring = WATCHED["monitoring"] | (quality if name == "labelled" else {})
+        space.declare(name, heart(serving=LOGGED) | WATCHED | {"monitoring": monitoring})
+    for name in MODELS:
+        space.becomes_ready(name, 400)
+    return space
+
+
+def send(space: Space, model: str, rows: list[Row]) -> str:
+    """Asks for predictions of all these rows in one request; the inference id."""
+    answer = space.ask(model, f"/v1/models/{model}:predict", {"instances": without_target(rows)})
+    assert len(answer["predictions"]) == len(rows)
+    return str(answer["id"])
+
+
+def measure(space: Space, model: str, seconds: float = 120) -> Manifest:
+    """Asks for a measurement now; the answer as it stands in status."""
+    before = (space.deployment(model)["status"].get("measurement") or {}).get("key")
+    asked = f"test-{next(ASKED)}"
+    space.cluster.run(
+        "annotate", "mdep", model, "-n", space.name, f"refit.dev/measure-requested-at={asked}", "--overwrite"
+    )
+
+    def look() -> Manifest | None:
+        status = space.deployment(model)["status"]
+        ordered, last = status.get("measurement") or {}, status.get("lastMeasurement") or {}
+        done = ordered.get("requested") == asked and ordered.get("key") != before and ordered["phase"] == "Ended"
+        return last if done and last.get("key") == ordered["key"] else None
+
+    return eventually(look, seconds, f"{model} was measured")
+
+
+def until(space: Space, model: str, holds: Callable[[Manifest], bool], what: str) -> Manifest:
+    """The first measurement of which that holds; requests reach the collector a moment after their answers."""
+    for _ in range(10):
+        found = measure(space, model)
+        if holds(found):
+            return found
+    raise AssertionError(f"{what}: {found}")
+
+
+def condition(space: Space, model: str, kind: str) -> tuple[str, str]:
+    found = space.condition(model, kind)
+    assert found is not None
+    return found["status"], found["reason"]
+
+
+def requests(space: Space, model: str) -> list[Manifest]:
+    found = space.cluster.items(space.path("refit.dev/v1alpha1", "remediationrequests"))
+    return [request for request in found if request["spec"]["targetRef"]["name"] == model]
+
+
+def test_too_few_rows_are_no_opinion_and_enough_of_the_same_are_no_drift(watched: Space, rows: list[Row]) -> None:
+    send(watched, "steady", drawn(rows, 29, seed=1))
+    few = until(watched, "steady", lambda found: found["rows"] == 29, "29 rows are seen")
+    assert (few["verdict"], condition(watched, "steady", "Drifted")) == ("Inconclusive", ("Unknown", "Inconclusive"))
+    for seed in range(2, 6):
+        send(watched, "steady", drawn(rows, 100, seed=seed))
+    enough = until(watched, "steady", lambda found: found["rows"] == 429, "all rows are seen")
+    assert (enough["verdict"], enough["features"], enough["dataQuality"]["valid"]) == ("NoDrift", [], True)
+    assert (condition(watched, "steady", "Drifted"), condition(watched, "steady", "DataValid")) == (
+        ("False", "NoDrift"),
+        ("True", "ChecksPassed"),
+    )
+    assert (enough["quality"]["verdict"], enough["quality"]["labelled"], enough["quality"]["metrics"]) == (
+        "Unknown",
+        0,
+        {},
+    ), "without labels no number is made up"
+
+
+def test_shifted_traffic_is_drift_and_one_request_names_the_features(watched: Space, rows: list[Row]) -> None:
+    shifted = spoiled(drawn(rows, 500, seed=7), thalach=lambda value: value - 45, trestbps=lambda value: value + 40)
+    send(watched, "shifted", shifted)
+    found = until(watched, "shifted", lambda found: found["rows"] == 500, "all rows are seen")
+    assert found["verdict"] == "Drift"
+    assert {feature["column"] for feature in found["features"]} == {"thalach", "trestbps"}
+    [request] = eventually(lambda: requests(watched, "shifted"), 30, "a request was made")
+    assert (request["spec"]["action"], set(request["spec"]["trigger"]["features"])) == (
+        "Retrain",
+        {"thalach", "trestbps"},
+    )
+    told = eventually(lambda: requests(watched, "shifted")[0].get("status"), 30, "the request was answered")
+    assert (told["diagnosis"]["class"], told["phase"]) == ("Drift", "Pending")
+    for _ in range(3):
+        measure(watched, "shifted")
+    assert [again["metadata"]["name"] for again in requests(watched, "shifted")] == [request["metadata"]["name"]]
+    assert condition(watched, "shifted", "Ready") == ("True", "Serving")
+
+
+def test_a_column_that_is_suddenly_zero_is_a_fault_of_the_requests(watched: Space, rows: list[Row]) -> None:
+    send(watched, "zeroed", spoiled(drawn(rows, 400, seed=8), oldpeak=lambda _: 0.0))
+    found = until(watched, "zeroed", lambda found: found["rows"] == 400, "all rows are seen")
+    assert (found["dataQuality"]["valid"], "oldpeak" in found["dataQuality"]["message"]) == (False, True)
+    assert condition(watched, "zeroed", "DataValid") == ("False", "RequestsInvalid")
+    assert [request["spec"]["action"] for request in requests(watched, "zeroed")] in ([], ["Notify"])
+    wish: dict[str, Any] = {
+        "apiVersion": "refit.dev/v1alpha1",
+        "kind": "RemediationRequest",
+        "metadata": {"name": "wish"},
+        "spec": {
+            "targetRef": {"name": "zeroed"},
+            "action": "Retrain",
+            "trigger": {"type": "Human"},
+            "requestedBy": "alice",
+        },
+    }
+    watched.cluster.client.create(watched.path("refit.dev/v1alpha1", "remediationrequests"), wish).accepted()
+    path = watched.path("refit.dev/v1alpha1", "remediationrequests", "wish")
+    told = eventually(
+        lambda: watched.cluster.client.get(path).accepted().get("status"), 30, "the person's request was answered"
+    )
+    assert (told["phase"], told["conditions"][0]["reason"]) == ("Failed", "RequestsInvalid")
+
+
+def test_labels_that_sink_a_metric_are_a_performance_fault(watched: Space, rows: list[Row]) -> None:
+    asked = drawn(rows, 300, seed=9)
+    inference = send(watched, "labelled", asked)
+    until(watched, "labelled", lambda found: found["rows"] == 300, "all rows are seen")
+    assert condition(watched, "labelled", "QualityOk") == ("Unknown", "QualityUnknown")
+    wrong = [
+        {"id": inference, "row": place, "label": "0" if row["num"] == "1" else "1"} for place, row in enumerate(asked)
+    ]
+    stored = labels(watched, "labelled", wrong)
+    assert stored["stored"] == len(wrong)
+    found = until(watched, "labelled", lambda found: found["quality"]["labelled"] == 300, "the labels are joined")
+    assert (found["verdict"], found["quality"]["verdict"], found["quality"]["missed"]) == ("NoDrift", "Low", ["f1"])
+    assert condition(watched, "labelled", "QualityOk") == ("False", "QualityLow")
+    [request] = eventually(lambda: requests(watched, "labelled"), 30, "a request was made")
+    told = eventually(lambda: requests(watched, "labelled")[0].get("status"), 30, "the request was answered")
+    assert (request["spec"]["action"], told["diagnosis"]["class"]) == ("Retrain", "Performance")
+
+
+def labels(space: Space, model: str, found: list[dict[str, Any]]) -> Manifest:
+    """Posts labels as somebody of that namespace does: with a token of its ServiceAccount for the collector."""
+    headers = {"Authorization": f"Bearer {space.cluster.token(space.name, AUDIENCE)}"}
+    with space.cluster.forwarded("refit-collector", 8080) as collector:
+        path = LABELS_PATH.format(namespace=space.name, model=model)
+        answer = httpx.post(f"{collector}{path}", json=found, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_a_masked_column_never_reached_the_collector(watched: Space) -> None:
+    found = measure(watched, "steady")
+    assert found["measured"] == 12, "thirteen inputs, one of them masked"
