@@ -8,7 +8,7 @@ LOCKED := .venv/locked
 CLUSTER := PYTHONPATH=cluster $(BIN)/python -m refit_cluster
 EXTRAS := --extra operator --extra trainer --extra predictor --extra monitor --extra mlflow --group dev
 
-.PHONY: help setup demo test test-unit check bench cluster-up cluster-down cluster-status kubeconfig images deploy generate verify lock
+.PHONY: help setup demo test test-unit check bench cluster-up cluster-down cluster-status kubeconfig images monitoring deploy generate verify lock
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -49,6 +49,9 @@ kubeconfig: setup ## the path of the kubeconfig
 
 images: setup ## build and push the images that changed
 	@$(CLUSTER) images
+
+monitoring: setup ## Prometheus and Alertmanager in the cluster, with our rules, alerts sent to the operator
+	@$(CLUSTER) monitoring
 
 deploy: setup ## install the chart with these images
 	@$(CLUSTER) deploy

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refit_cluster import golang, projectimages, status
+from refit_cluster import golang, monitoring, projectimages, status
 from refit_cluster.controlplane import ControlPlane
 from refit_cluster.deploy import deploy
 from refit_cluster.down import down
@@ -35,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
     )
     deployment = commands.add_parser("deploy", help="install the chart with the images as pushed")
     deployment.add_argument("more", nargs="*", help="arguments for helm, after --")
+    watching = commands.add_parser("monitoring", help="install Prometheus and Alertmanager, with the project's rules")
+    watching.add_argument("--interval", type=int, default=2, metavar="SECONDS", help="between scrapes (default: 2)")
+    watching.add_argument(
+        "--for", type=int, dest="waiting", metavar="SECONDS", help="what every `for` is made, for tests"
+    )
     apiserver = commands.add_parser("apiserver", help="etcd and an API server in the foreground, until interrupted")
     apiserver.add_argument("--kserve", action="store_true", help="with KServe's CRDs and its controller beside them")
     return whole
@@ -88,6 +93,13 @@ def _deploy(call: Call) -> None:
         sys.stdout.write(deploy(call.checkout, call.places, call.chosen.more))
 
 
+def _monitoring(call: Call) -> None:
+    pace = monitoring.Pace(call.chosen.interval, call.chosen.waiting)
+    # It builds images, and gives the operator its token.
+    with exclusive(call.places.lock, out=sys.stderr), exclusive(call.places.root / "deploy-lock", out=sys.stderr):
+        monitoring.install(call.checkout, call.places, pace, sys.stdout)
+
+
 def _apiserver(call: Call) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ControlPlane(call.places) as plane, contextlib.suppress(KeyboardInterrupt):
@@ -106,6 +118,7 @@ COMMANDS: dict[str, Callable[[Call], object]] = {
     "path": _path,
     "images": _images,
     "deploy": _deploy,
+    "monitoring": _monitoring,
     "apiserver": _apiserver,
 }
 
