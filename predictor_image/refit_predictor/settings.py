@@ -100,8 +100,7 @@ def _request_log(environment: Mapping[str, str]) -> LogSettings | None:
     url = environment.get(jobs.COLLECTOR_URL, "").strip()
     if wanted.mode is RequestLogMode.NONE or not url:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+    if not _is_address(url):
         raise BadSettings(f"{jobs.COLLECTOR_URL} is no address such as http://refit-collector.refit-system.svc:8080")
     needed = (jobs.NAMESPACE, jobs.COLLECTOR_TOKEN_FILE, jobs.SPILL_DIR)
     if absent := [key for key in needed if not environment.get(key, "").strip()]:
@@ -115,6 +114,16 @@ def _request_log(environment: Mapping[str, str]) -> LogSettings | None:
         spill_bytes=_whole(environment, SPILL_BYTES, default=LogSettings.spill_bytes, least=LEAST_SPILL),
         mask=frozenset(wanted.mask),
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or parts.username)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
 def _whole(environment: Mapping[str, str], key: str, *, default: int, least: int = 1) -> int:

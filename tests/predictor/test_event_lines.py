@@ -17,7 +17,7 @@ from refit_predictor.intake import Intake, Rows
 
 AT = 1_790_000_000.25
 COMMON = {"id": "an-id", "version": 7, "time": "2026-09-21T14:13:20.250000Z", "latency": 1.5}
-HEART_ANSWERS = {
+HEART_ANSWERS: dict[str, list[Any]] = {
     "classes": ["no", "yes"],
     "labels": ["yes", "no"],
     "probabilities": [[0.1, 0.9], [0.7, 0.3]],
