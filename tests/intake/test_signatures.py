@@ -34,7 +34,7 @@ OTHER = "v1," + base64.b64encode(b"x" * 32).decode()
         pytest.param({"webhook-signature": f"v1a,abc v2,!! x {GOOD}"}, id="other versions beside it do no harm"),
     ],
 )
-def test_a_signature_is_taken(headers: Mapping[str, str]) -> None:
+def test_a_signature_is_taken(headers: dict[str, str]) -> None:
     assert verify(VECTOR | headers, BODY, KEYS, AT) == Signed("msg_p5jXN8AQM9LWM0D4loKWxJek", 1)
 
 
@@ -118,7 +118,7 @@ def test_github_signs_the_body() -> None:
         ),
     ],
 )
-def test_github_is_refused(more: Mapping[str, str], expected: tuple[int, str]) -> None:
+def test_github_is_refused(more: dict[str, str], expected: tuple[int, str]) -> None:
     with pytest.raises(RefusedError) as refused:
         verify_github(GITHUB | more, b"Hello, World!", GITHUB_KEYS)
     assert (refused.value.status, refused.value.problem) == expected

@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 import logging
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,8 @@ log = logging.getLogger(__name__)
 MOST = 2
 LEAST_BYTES, MOST_BYTES = 24, 64
 """Of a signing secret, as Standard Webhooks says."""
+LOOK_SECONDS = 1.0
+"""How long a file is not looked at again."""
 WHSEC = "whsec_"
 _TOKEN = re.compile(r"[\x21-\x7e]{16,512}")
 
@@ -53,15 +54,20 @@ def signing_secret(text: str) -> bytes:
 class SecretFile:
     """The secrets of one file, one a line."""
 
-    def __init__(self, path: Path, parse: Callable[[str], bytes]) -> None:
+    def __init__(self, path: Path, parse: Callable[[str], bytes], monotonic: Callable[[], float]) -> None:
         """Raises CredentialsError."""
-        self._path, self._parse = path, parse
+        self._path, self._parse, self._monotonic = path, parse, monotonic
+        self._looked = monotonic()
         self._state = self._look()
         self._secrets = self._read()
         self._problem = ""
 
     def current(self) -> tuple[bytes, ...]:
         """The secrets as they are now. Raises RefusedError (503) while they can not be read."""
+        now = self._monotonic()
+        if now < self._looked + LOOK_SECONDS and not self._problem:
+            return self._secrets
+        self._looked = now
         try:
             state = self._look()
             if state != self._state or self._problem:
@@ -77,7 +83,7 @@ class SecretFile:
 
     def _look(self) -> tuple[int, int, int]:
         try:
-            found = os.stat(self._path)  # noqa: PTH116  # on every request; Path is several times slower
+            found = self._path.stat()
         except OSError as error:
             raise CredentialsError(f"{self._path}: {error.strerror}") from None
         return found.st_mtime_ns, found.st_ino, found.st_size

@@ -107,26 +107,27 @@ def flaps(turns: tuple[int, ...], now: int, limit: int) -> bool:
 
 def received(given: Given, *, same: Record | None, newest: Record | None, source: str, now: int, limit: int) -> Change:
     """`same` is the record of that start, `newest` the alert's last that does not start in the future."""
-    record = _fresh(given, newest, source, now)
+    turns = _turned(newest.turns if newest else (), now, limit)
+    record = _fresh(given, newest, turns, source, now)
     if same is None and newest is not None and newest.starts_at == record.starts_at:
         same = newest
     if same is not None:
         return _told_again(same, record, now, limit)
     if record.starts_at > now + SKEW:
-        return Change(outcome=Outcome.SUSPECT, write=(record,))
+        return Change(outcome=Outcome.SUSPECT, write=(replace(record, turns=()),))
     if newest is not None and record.starts_at < newest.starts_at:
         if flaps(newest.turns, now, limit):
             return Change(outcome=Outcome.FOLDED, write=(replace(newest, heard_at=now),))
-        over = record if record.status is Status.RESOLVED else _ended(record, newest.starts_at)
+        over = replace(record, turns=())
+        if record.status is Status.FIRING:
+            over = _ended(over, newest.starts_at)
         return Change(outcome=Outcome.LATE, write=(over,))
     return _new_episode(record, newest, now, limit)
 
 
 def _new_episode(record: Record, newest: Record | None, now: int, limit: int) -> Change:
-    turns = _turned(newest.turns if newest else (), now, limit)
-    record = replace(record, turns=turns)
     fires = record.status is Status.FIRING
-    if newest is not None and flaps(turns, now, limit):
+    if newest is not None and flaps(record.turns, now, limit):
         folded = replace(record, received_at=newest.received_at, held=newest.held)
         return Change(outcome=Outcome.FOLDED, write=(folded,), replaces=newest, look=not record.suspect)
     # An alert can not fire twice at a time: a new episode says that the one before is over.
@@ -164,7 +165,7 @@ def _told_again(same: Record, record: Record, now: int, limit: int) -> Change:
     )
 
 
-def _fresh(given: Given, newest: Record | None, source: str, now: int) -> Record:
+def _fresh(given: Given, newest: Record | None, turns: tuple[int, ...], source: str, now: int) -> Record:
     starts_at = given.starts_at
     if starts_at is None:
         speaks_of_it = newest is not None and (newest.status is Status.FIRING or given.status is Status.RESOLVED)
@@ -189,6 +190,7 @@ def _fresh(given: Given, newest: Record | None, source: str, now: int) -> Record
         received_at=now,
         heard_at=now,
         suspect=starts_at > now + SKEW or (ends_at is not None and ends_at < starts_at),
+        turns=turns,
     )
 
 

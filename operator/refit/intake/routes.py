@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from refit.intake import alertmanager, body, events
 from refit.intake.callers import Callers
 from refit.intake.credentials import SecretFile
-from refit.intake.ledger import Tally
+from refit.intake.ledger import SignedEvent, Tally
 from refit.intake.metrics import IntakeMetrics
 from refit.intake.records import Outcome
 from refit.intake.refused import RefusedError
@@ -117,7 +117,8 @@ class Routes:
         event = events.StoredEvent(
             type=told.type, namespace=namespace, model=model, summary=told.summary, received_at=self.clock()
         )
-        tally = await self.store.put_event(event, route=route, ids=ids, source=source, size=size, alert=told.alert)
+        entry = SignedEvent(event=event, route=route, ids=ids, source=source, alert=told.alert)
+        tally = await self.store.put_event(entry, size=size)
         return (200, {"duplicate": True}) if tally.replayed else (202, {"event": told.type, **_answer(tally)})
 
     def _must_be_ready(self) -> None:

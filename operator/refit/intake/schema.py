@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from refit.intake.records import Record, Status
+from refit.intake.records import Given, Record, Status
 
 VERSION = 1
 BUSY_SECONDS = 5.0
@@ -33,13 +34,22 @@ CREATE TABLE IF NOT EXISTS replay (
 ) WITHOUT ROWID;
 """
 
-_PUT = "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SAME_AND_NEWEST = """
-SELECT * FROM alert WHERE grp = :grp AND fingerprint = :fingerprint AND starts_at = :starts_at
+_COLUMNS = (
+    "grp, fingerprint, starts_at, ends_at, status, namespace, model, name, severity, summary, labels, truncated, "
+    "source, received_at, heard_at, suspect, held, turns"
+)
+# One statement for all records of a transaction: each statement of its own would let go of Python's lock, and
+# wait for the event loop to get it back.
+_VALUES = ", ".join(f"json_extract(value, '$[{number}]')" for number in range(18))
+_PUT = f"INSERT OR REPLACE INTO alert ({_COLUMNS}) SELECT {_VALUES} FROM json_each(?)"  # noqa: S608  # of the two above
+_SAME_AND_NEWEST = f"""
+WITH asked AS (SELECT json_extract(value, '$[0]') AS g, json_extract(value, '$[1]') AS f,
+                      json_extract(value, '$[2]') AS s FROM json_each(:asked))
+SELECT {_COLUMNS} FROM asked CROSS JOIN alert ON grp = g AND fingerprint = f AND starts_at = s
 UNION
-SELECT * FROM (SELECT * FROM alert WHERE grp = :grp AND fingerprint = :fingerprint AND starts_at <= :latest
-               ORDER BY starts_at DESC LIMIT 1)
-"""
+SELECT {_COLUMNS} FROM asked CROSS JOIN alert ON grp = g AND fingerprint = f AND starts_at = (
+  SELECT max(starts_at) FROM alert WHERE grp = g AND fingerprint = f AND starts_at <= :latest)
+"""  # noqa: S608  # of the columns above
 
 
 class StoreError(ValueError):
@@ -70,50 +80,45 @@ def prepare(path: Path) -> None:
         raise StoreError(f"{path}: {error}; give a writable path on a volume of its own") from None
 
 
-def put(connection: sqlite3.Connection, record: Record) -> None:
-    connection.execute(
-        _PUT,
-        (
-            record.group,
-            record.fingerprint,
-            record.starts_at,
-            record.ends_at,
-            record.status,
-            record.namespace,
-            record.model,
-            record.name,
-            record.severity,
-            record.summary,
-            json.dumps(record.labels),
-            record.truncated,
-            record.source,
-            record.received_at,
-            record.heard_at,
-            record.suspect,
-            record.held,
-            json.dumps(record.turns),
-        ),
-    )
+def put(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+    connection.execute(_PUT, (json.dumps([_row(one) for one in records]),))
 
 
-def remove(connection: sqlite3.Connection, record: Record) -> None:
-    connection.execute(
+def remove(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+    connection.executemany(
         "DELETE FROM alert WHERE grp = ? AND fingerprint = ? AND starts_at = ?",
-        (record.group, record.fingerprint, record.starts_at),
+        [(one.group, one.fingerprint, one.starts_at) for one in records],
     )
 
 
-def same_and_newest(
-    connection: sqlite3.Connection, group: str, fingerprint: str, starts_at: int | None, latest: int
-) -> tuple[Record | None, Record | None]:
-    """The record of that start, and the newest that starts at `latest` or before."""
-    rows = connection.execute(
-        _SAME_AND_NEWEST, {"grp": group, "fingerprint": fingerprint, "starts_at": starts_at, "latest": latest}
-    ).fetchall()
-    records = [record(row) for row in rows]
-    same = next((one for one in records if one.starts_at == starts_at), None)
-    newest = max((one for one in records if one.starts_at <= latest), key=lambda one: one.starts_at, default=None)
-    return same, newest
+def same_and_newest(connection: sqlite3.Connection, alerts: Iterable[Given], latest: int) -> list[Record]:
+    """Of each alert the record of its start, and the newest that starts at `latest` or before; those there are."""
+    asked = json.dumps([(one.group, one.fingerprint, one.starts_at) for one in alerts])
+    return [record(row) for row in connection.execute(_SAME_AND_NEWEST, {"asked": asked, "latest": latest}).fetchall()]
+
+
+def _row(one: Record) -> tuple[Any, ...]:
+    """In the order of the columns; JSON of ours is text in JSON."""
+    return (
+        one.group,
+        one.fingerprint,
+        one.starts_at,
+        one.ends_at,
+        one.status,
+        one.namespace,
+        one.model,
+        one.name,
+        one.severity,
+        one.summary,
+        json.dumps(one.labels),
+        one.truncated,
+        one.source,
+        one.received_at,
+        one.heard_at,
+        one.suspect,
+        one.held,
+        json.dumps(one.turns),
+    )
 
 
 def record(row: tuple[Any, ...]) -> Record:

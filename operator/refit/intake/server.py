@@ -58,9 +58,9 @@ async def running(
         return
     metrics = IntakeMetrics(registry)
     try:
-        callers = _callers(settings)
-        events_secrets = _secrets("EVENTS_SECRET_FILE", settings.events_secret_file, EVENTS, signing_secret)
-        github_secrets = _secrets("GITHUB_SECRET_FILE", settings.github_secret_file, GITHUB, signing_secret)
+        callers = _callers(settings, monotonic)
+        events_secrets = _secrets("EVENTS_SECRET_FILE", settings.events_secret_file, EVENTS, signing_secret, monotonic)
+        github_secrets = _secrets("GITHUB_SECRET_FILE", settings.github_secret_file, GITHUB, signing_secret, monotonic)
         context = _tls(settings)
         store = AlertStore(
             settings.database,
@@ -107,11 +107,10 @@ async def running(
             await asyncio.gather(*chores, return_exceptions=True)
 
 
-def _callers(settings: IntakeSettings) -> Callers | None:
-    tokens = None
+def _callers(settings: IntakeSettings, monotonic: Callable[[], float]) -> Callers | None:
     if settings.strict and settings.token_file is not None and not settings.token_file.exists():
         raise IntakeSettingsError(f"REFIT_INTAKE_TOKEN_FILE: {settings.token_file} does not exist, and strict needs it")
-    tokens = _secrets("TOKEN_FILE", settings.token_file, ALERTMANAGER, token)
+    tokens = _secrets("TOKEN_FILE", settings.token_file, ALERTMANAGER, token, monotonic)
     if tokens is None and settings.tls_client_ca is None:
         return None
     return Callers(
@@ -122,7 +121,9 @@ def _callers(settings: IntakeSettings) -> Callers | None:
     )
 
 
-def _secrets(name: str, path: Path | None, route: str, parse: Callable[[str], bytes]) -> SecretFile | None:
+def _secrets(
+    name: str, path: Path | None, route: str, parse: Callable[[str], bytes], monotonic: Callable[[], float]
+) -> SecretFile | None:
     """The file's secrets; None if it is not there. Raises IntakeSettingsError if it is wrong."""
     if path is None:
         return None
@@ -130,7 +131,7 @@ def _secrets(name: str, path: Path | None, route: str, parse: Callable[[str], by
         log.warning("%s has no secrets: REFIT_INTAKE_%s (%s) does not exist", route, name, path)
         return None
     try:
-        return SecretFile(path, parse)
+        return SecretFile(path, parse, monotonic)
     except CredentialsError as error:
         raise IntakeSettingsError(f"REFIT_INTAKE_{name}: {error}") from None
 

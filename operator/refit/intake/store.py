@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from pathlib import Path
 from refit.intake import schema
 from refit.intake.events import ASK, StoredEvent
 from refit.intake.flood import Flood
-from refit.intake.ledger import Ledger, Tally, replayed
+from refit.intake.ledger import Alerts, Ledger, SignedEvent, Tally, Tidying, replayed
 from refit.intake.metrics import IntakeMetrics
 from refit.intake.records import Given, flaps
 from refit.intake.times import micros, moment
-from refit.intake.writer import BusyError, Limits, Wakes, Writer
+from refit.intake.writer import BusyError, Limits, Writer
 
 MOST_OPEN = 100
 """Of one model, given to one pass; the newest."""
@@ -62,10 +61,10 @@ class AlertStore:
     ) -> None:
         schema.prepare(path)
         self._metrics, self._clock, self._limit = metrics, clock, transitions_per_hour
-        self._ledger = Ledger(flood, transitions_per_hour)
         self._reader = schema.connect(path)
         self._writer = Writer(
             schema.connect(path),
+            Ledger(flood, transitions_per_hour, clock).write,
             limits=limits or Limits(),
             woken=lambda target: stored(*target),
             observe_commit=metrics.commit_seconds.observe,
@@ -135,41 +134,20 @@ class AlertStore:
         """Stores a delivery of alerts. Returns once it is on disk; raises BusyError."""
         if not alerts:
             return Tally()
+        return self._count(await self._writer.do(Alerts(alerts=alerts, source=source), size))
 
-        def work(connection: sqlite3.Connection, wakes: Wakes) -> Tally:
-            return self._ledger.put(connection, wakes, alerts, source=source, now=micros(self._clock()))
-
-        return self._count(await self._writer.do(work, size))
-
-    async def put_event(
-        self,
-        event: StoredEvent,
-        *,
-        route: str,
-        ids: tuple[str, ...],
-        source: str,
-        size: int,
-        alert: Given | None = None,
-    ) -> Tally:
+    async def put_event(self, entry: SignedEvent, *, size: int) -> Tally:
         """Stores a signed event, its ids and the alert it tells of. As `put`."""
-
-        def work(connection: sqlite3.Connection, wakes: Wakes) -> Tally:
-            return self._ledger.put_event(connection, wakes, event, route=route, ids=ids, source=source, alert=alert)
-
-        tally = self._count(await self._writer.do(work, size))
+        tally = self._count(await self._writer.do(entry, size))
         if not tally.replayed:
-            self._metrics.events.labels(event.type).inc()
+            self._metrics.events.labels(entry.event.type).inc()
         return tally
 
     async def tidy(self) -> int:
         """Forgets what is old, and passes on what was held back as far as there is room now; how many wait still."""
-
-        def work(connection: sqlite3.Connection, wakes: Wakes) -> int:
-            return self._ledger.tidy(connection, wakes, micros(self._clock()))
-
-        waiting: int = await self._writer.do(work, 0)
-        self._metrics.held.set(waiting)
-        return waiting
+        tally: Tally = await self._writer.do(Tidying(), 0)
+        self._metrics.held.set(tally.held)
+        return tally.held
 
     async def keep_tidy(self) -> None:
         """Tidies now and then, until it is cancelled."""

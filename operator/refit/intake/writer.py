@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 Target = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
 Wakes = set[Target]
-Work = Callable[[sqlite3.Connection, Wakes], Any]
-"""Writes inside the transaction; adds whom to wake once it is on disk, and returns the answer."""
+Write = Callable[[sqlite3.Connection, list[Any]], tuple[list[Any], Wakes]]
+"""Writes all entries of a transaction: the answer to each, and whom to wake once it is on disk."""
 
 
 class BusyError(Exception):
@@ -31,7 +31,7 @@ class BusyError(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    work: Work
+    entry: Any
     size: int
     answer: asyncio.Future[Any]
 
@@ -41,7 +41,8 @@ class Limits:
     """How much may wait, and how much goes into one transaction."""
 
     queue_bytes: int = 32 * 1024 * 1024
-    batch: int = 512
+    batch: int = 256
+    batch_bytes: int = 2 * 1024 * 1024
     gather_seconds: float = 0.002
     """How long a transaction waits for company; a commit takes longer than that on most disks."""
 
@@ -52,13 +53,14 @@ class Writer:
     def __init__(
         self,
         connection: sqlite3.Connection,
+        write: Write,
         *,
         limits: Limits,
         woken: Callable[[Target], None],
         observe_commit: Callable[[float], None],
         observe_queue: Callable[[int], None],
     ) -> None:
-        self._connection, self._limits, self._woken = connection, limits, woken
+        self._connection, self._write, self._limits, self._woken = connection, write, limits, woken
         self._observe_commit, self._observe_queue = observe_commit, observe_queue
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Task] = deque()
@@ -69,8 +71,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="intake writer", daemon=True)
         self._thread.start()
 
-    async def do(self, work: Work, size: int) -> Any:
-        """The work's answer, once it is on disk. Raises BusyError."""
+    async def do(self, entry: Any, size: int) -> Any:
+        """The entry's answer, once it is on disk. Raises BusyError."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         with self._wake:
             if self._closing:
@@ -78,7 +80,7 @@ class Writer:
             if self._bytes + size > self._limits.queue_bytes:
                 raise BusyError("too much waits to be stored")
             self._bytes += size
-            self._waiting.append(Task(work, size, answer))
+            self._waiting.append(Task(entry, size, answer))
             self._wake.notify()
         self._observe_queue(self._bytes)
         # What was taken is written even if the sender hangs up.
@@ -95,10 +97,10 @@ class Writer:
         with contextlib.closing(self._connection) as connection:
             while tasks := self._next():
                 begun = time.perf_counter()
-                wakes: Wakes = set()
+                wakes = Wakes()
                 answers: list[Any] | BaseException
                 try:
-                    answers = self._transaction(connection, tasks, wakes)
+                    answers, wakes = self._transaction(connection, [task.entry for task in tasks])
                 except sqlite3.Error as error:
                     answers = BusyError(f"the alert store does not take it: {error}")
                 except Exception as error:  # noqa: BLE001  # a fault of ours must reach the one who waits, not end the thread
@@ -115,20 +117,24 @@ class Writer:
                 self._wake.wait_for(
                     lambda: len(self._waiting) >= self._limits.batch or self._closing, self._limits.gather_seconds
                 )
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.batch))]
+            taken: list[Task] = []
+            size = 0
+            while self._waiting and len(taken) < self._limits.batch and size <= self._limits.batch_bytes:
+                taken.append(self._waiting.popleft())
+                size += taken[-1].size
+            return taken
 
-    @staticmethod
-    def _transaction(connection: sqlite3.Connection, tasks: Iterable[Task], wakes: Wakes) -> list[Any]:
+    def _transaction(self, connection: sqlite3.Connection, entries: list[Any]) -> tuple[list[Any], Wakes]:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            answers = [task.work(connection, wakes) for task in tasks]
+            found = self._write(connection, entries)
             connection.execute("COMMIT")
         except BaseException:
             # A full disk may have rolled back already; what is wrong is told by the error itself.
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
-        return answers
+        return found
 
     def _tell_of(self, answers: object) -> None:
         """One line when writing begins to fail, one when it works again."""
