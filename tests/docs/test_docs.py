@@ -20,6 +20,8 @@ from refit.api.signature import InputColumn, Signature
 from refit.shell.metrics import Metrics as OperatorMetrics
 from refit.shell.settings import Settings
 from refit_predictor.metrics import Metrics as PredictorMetrics
+from refit_predictor.tally import LogMetrics, Tally
+from refit_predictor.tally import Reason as LossReason
 from refit_trainer.orders import from_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -135,8 +137,13 @@ def test_every_metric_is_told() -> None:
         PredictorMetrics(Signature(task=task, target="y", inputs=inputs, classes=words), "m", "1", "0" * 64)
         for task, words in classes.items()
     ]
-    collected = names(operator.registry.collect()).union(*(names(each.collect()) for each in predictors))
+    collectors = [*predictors, LogMetrics(Tally(), "m", "1")]
+    collected = names(operator.registry.collect()).union(*(names(each.collect()) for each in collectors))
     assert set(rows(text_of("operations.md"), "refit_")) == collected
+
+
+def test_every_reason_of_a_lost_event_is_told() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", text_of("request-log.md"), re.MULTILINE)) >= set(LossReason)
 
 
 def test_every_right_of_the_operator_is_explained() -> None:
