@@ -18,8 +18,8 @@ from refit.api import meta
 from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
 from refit.shell.metrics import Metrics
-from refit.shell.requests import Key
 from refit.shell.queue import KeyedQueue
+from refit.shell.requests import Key
 from refit.shell.settings import Settings
 
 STATUS = {
