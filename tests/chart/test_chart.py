@@ -33,6 +33,7 @@ KEEP = {"helm.sh/resource-policy": "keep"}
 
 @pytest.fixture(scope="module")
 def helm() -> Path:
+    """Helm that `make cluster-up` builds. `make test` does that first; only `make test-unit` on a new machine goes without."""
     try:
         return tool(golang.HELM, "helm", Places.from_env(os.environ))
     except HarnessError as error:
@@ -41,6 +42,7 @@ def helm() -> Path:
 
 @pytest.fixture(scope="module")
 def kubectl() -> Path:
+    """The kubectl that `make cluster-up` builds. `make test` does that first; only `make test-unit` on a new machine goes without."""
     try:
         return tool(golang.KUBERNETES, "kubectl", Places.from_env(os.environ))
     except HarnessError as error:

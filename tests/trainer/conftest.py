@@ -223,7 +223,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     binary = CACHE / "bin" / "versitygw" / "versitygw"
     if not binary.exists():
         go = shutil.which("go")
-        if go is None:
+        if go is None:  # `make cluster-up`, which `make test` runs first, cannot do without; `make test-unit` can
             pytest.skip("no go to build the S3 server with")
         environment = os.environ | {"GOBIN": str(binary.parent), "GOFLAGS": "-modcacherw"}
         subprocess.run([go, "install", VERSITYGW], check=True, env=environment, cwd=tmp_path_factory.mktemp("go"))
