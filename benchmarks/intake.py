@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import signal
 import socket
 import sqlite3
@@ -26,13 +27,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE)]
 
 from figures import Figure, table  # noqa: E402  # beside this script, which runs without being installed
 from intake_process import TOKEN  # noqa: E402
+from wire import Pool, request  # noqa: E402
 
 SECONDS, RATE, GROUP, MODELS, CONNECTIONS = 60.0, 1000, 10, 20, 64
 WARM_UP = 1.0
@@ -108,38 +108,34 @@ def server(folder: Path, *, each: bool) -> Iterator[str]:
 
 
 async def send(url: str, *, rate: float, group: int, seconds: float) -> Load:
-    """`rate` alerts a second, `group` in each request."""
+    """`rate` alerts a second, `group` in each request; the requests are made before the clock starts."""
     load = Load()
     starts = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    headers = {"Authorization": f"Bearer {TOKEN}"}
     total, interval = int((WARM_UP + seconds) * rate / group), group / rate
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+    fingerprints = [[f"{number * group + index:016x}" for index in range(group)] for number in range(total)]
+    requests = [request(url, TOKEN, json.dumps(body(some, starts)).encode()) for some in fingerprints]
+    pool = Pool(url, CONNECTIONS)
 
-        async def one(number: int, due: float) -> None:
-            fingerprints = [f"{number * group + index:016x}" for index in range(group)]
-            try:
-                async with session.post(url, json=body(fingerprints, starts)) as answer:
-                    await answer.read()
-                    load.answers[answer.status] += 1
-                    if answer.status == 202:  # noqa: PLR2004  # Accepted
-                        load.accepted.update(fingerprints)
-            except aiohttp.ClientError:
-                load.answers[0] += 1
-            if due - begun >= WARM_UP:
-                load.latencies.append(time.perf_counter() - due)
+    async def one(number: int, due: float) -> None:
+        status = await pool.send(requests[number])
+        load.answers[status] += 1
+        if status == 202:  # noqa: PLR2004  # Accepted
+            load.accepted.update(fingerprints[number])
+        if due - begun >= WARM_UP:
+            load.latencies.append(time.perf_counter() - due)
 
-        tasks: set[asyncio.Task[None]] = set()
-        begun = time.perf_counter()
-        for number in range(total):
-            due = begun + number * interval
-            if (wait := due - time.perf_counter()) > 0:
-                await asyncio.sleep(wait)
-            task = asyncio.create_task(one(number, due))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        await asyncio.gather(*tasks)
-        load.seconds = time.perf_counter() - begun
+    tasks: set[asyncio.Task[None]] = set()
+    begun = time.perf_counter()
+    for number in range(total):
+        due = begun + number * interval
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        task = asyncio.create_task(one(number, due))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await asyncio.gather(*tasks)
+    load.seconds = time.perf_counter() - begun
+    pool.close()
     return load
 
 

@@ -43,8 +43,8 @@ class Limits:
     queue_bytes: int = 32 * 1024 * 1024
     batch: int = 256
     batch_bytes: int = 2 * 1024 * 1024
-    gather_seconds: float = 0.002
-    """How long a transaction waits for company; a commit takes longer than that on most disks."""
+    gather_seconds: float = 0.005
+    """How long a transaction waits for company: each costs a sync, and the event loop some waiting."""
 
 
 class Writer:
