@@ -30,7 +30,7 @@ ASKED = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return heart_rows(Places.from_env(os.environ).cache)
+    return heart_rows(Places.from_env(os.environ).root)
 
 
 @pytest.fixture(scope="module")
