@@ -40,7 +40,9 @@ class Finding:
 ALERT_CLASSES = {
     "RefitDataDrift": DiagnosisClass.DRIFT,
     "RefitPredictionDrift": DiagnosisClass.DRIFT,
+    "ExternalDrift": DiagnosisClass.DRIFT,
     "RefitModelMetricLow": DiagnosisClass.PERFORMANCE,
+    "ExternalPerformance": DiagnosisClass.PERFORMANCE,
     "RefitQueryBreached": DiagnosisClass.PERFORMANCE,
     "RefitDataQuality": DiagnosisClass.DATA_QUALITY,
     "RefitLatencyHigh": DiagnosisClass.SYSTEM_ERROR,
@@ -50,7 +52,7 @@ ALERT_CLASSES = {
     "RefitCollectorLoss": DiagnosisClass.SYSTEM_ERROR,
     "RefitMonitorStale": DiagnosisClass.SYSTEM_ERROR,
 }
-"""What Refit's own alerts are about; anybody else's is Unknown until a person has looked."""
+"""What Refit's own alerts are about, and what signed events report; anything else is Unknown until a person has looked."""
 
 ALERT_CONTRIBUTIONS = {"critical": 0.75, "warning": 0.55, "info": 0.2}
 OTHER_CONTRIBUTION = 0.4
@@ -174,7 +176,7 @@ def _alert(alert: AlertSeen) -> Finding:
     return Finding(
         rule="alert",
         class_=ALERT_CLASSES.get(alert.name, DiagnosisClass.UNKNOWN),
-        inputs=f"{alert.name}, severity={alert.severity or 'none'}",
+        inputs=f"{alert.name}, severity={alert.severity or 'none'}{', flapping' if alert.flapping else ''}",
         contribution=ALERT_CONTRIBUTIONS.get(alert.severity, OTHER_CONTRIBUTION),
     )
 

@@ -139,6 +139,7 @@ class AlertSeen:
     severity: str = ""
     starts_at: str = ""
     summary: str = ""
+    flapping: bool = False
     clock_suspect: bool = False
 
 

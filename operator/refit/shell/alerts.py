@@ -26,6 +26,7 @@ class StoredAlerts:
                 severity=alert.severity,
                 starts_at=stamp(alert.starts_at),
                 summary=alert.summary,
+                flapping=alert.flapping,
                 clock_suspect=alert.clock_suspect,
             )
             for alert in reversed(self.store.open(namespace, model))
