@@ -20,6 +20,9 @@ from refit_monitor.measured_columns import ColumnDrift
 
 MISSING_RATE = "MissingRate"
 """The method of a column whose share of missing values is what changed."""
+WAYS = 2
+"""In which a column can change, its values and its share of missing ones: each must be that much more certain. Counted
+even where nothing is missing, which keeps false alarms well below alpha and not just about there."""
 WASSERSTEIN_CELLS = 128
 METHODS = {
     ColumnType.NUMBER: (
@@ -112,15 +115,17 @@ def column_drift(
     missing = seen.missing + seen.wrong
     if missing or profile.missing:
         parts.append(_missing(profile, seen, rng))
-    # One hypothesis per column: of several parts each must be that much more certain.
-    deciding = max(parts, key=lambda part: (part.effect >= rule.threshold, -part.p_value))
+    # The first is the column's own, and gives way only to one that could make a difference.
+    deciding = max(
+        parts, key=lambda part: (part.effect >= rule.threshold, -part.p_value if part.effect >= rule.threshold else 0)
+    )
     return ColumnDrift(
         column=name,
         type=kind,
         method=deciding.method,
         effect=deciding.effect,
         threshold=rule.threshold,
-        p_value=min(1.0, deciding.p_value * len(parts)),
+        p_value=min(1.0, deciding.p_value * WAYS),
         missing=missing / seen.rows if seen.rows else 0.0,
         statistics=statistics,
         note=note,
@@ -140,7 +145,7 @@ def _numbers(
 ) -> tuple[Part, dict[str, float]]:
     distance = pair.distance()
     ks_p_value = certainty.kolmogorov_smirnov(pair, distance)
-    binned, statistics = _counted(*pair.bins(), rng)
+    binned, statistics = _counted(*pair.bins(), rng if method in EFFECTS else None)
     statistics |= {"ks": distance, "ksPValue": ks_p_value, "wasserstein": pair.wasserstein()}
     if method is DriftMethod.KS:
         return Part(method, distance, ks_p_value), statistics
@@ -161,7 +166,7 @@ def _texts(
     return Part(method, EFFECTS[method](statistics), p_value), statistics
 
 
-def _counted(reference: Counts, window: Counts, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
+def _counted(reference: Counts, window: Counts, rng: np.random.Generator | None) -> tuple[float, dict[str, float]]:
     """The p-value of counts in cells, and every statistic of them."""
     p, q = effects.shares(reference), effects.shares(window)
     statistic, p_value = certainty.counted(reference, window, rng)
@@ -192,8 +197,7 @@ def _wasserstein_p_value(pair: NumberPair, rng: np.random.Generator) -> float:
         return np.asarray((np.abs(ours / n - theirs / m) * widths).sum(axis=1), dtype=np.float64)
 
     found = float(distances(window[there][None, :])[0])
-    draws = certainty.drawn(pooled, n, certainty.DRAWS, rng)
-    return (int((distances(draws) >= found * (1 - 1e-9)).sum()) + 1) / (certainty.DRAWS + 1)
+    return certainty.drawn_p_value(lambda windows: distances(windows) >= found * (1 - 1e-9), pooled, n, rng)
 
 
 EFFECTS: dict[DriftMethod, Callable[[dict[str, float]], float]] = {
