@@ -16,6 +16,9 @@ from refit_cluster.up import Cluster, Source, tool
 RELEASE = "refit"
 NAMESPACE = "refit-system"
 OPERATOR = "refit-operator"
+MONITORING = "refit-monitoring"
+"""Where `monitoring` puts Prometheus."""
+PROMETHEUS_URL = f"http://prometheus.{MONITORING}.svc:9090"
 
 
 def deploy(checkout: Path, places: Places, more: Sequence[str]) -> str:
@@ -25,7 +28,10 @@ def deploy(checkout: Path, places: Places, more: Sequence[str]) -> str:
     if cluster is None or not known:
         raise HarnessError("run `python -m refit_cluster up` and `images` first")
     values = places.state / "values.json"
-    values.write_text(json.dumps({"images": known}, indent=2) + "\n")
+    given: dict[str, object] = {"images": known}
+    if cluster.kubectl(places).succeeds("get", "service", "prometheus", "--namespace", MONITORING):
+        given["prometheus"] = {"url": PROMETHEUS_URL}
+    values.write_text(json.dumps(given, indent=2) + "\n")
     if cluster.source is not Source.CONTEXT:
         forget_interrupted(cluster.kubectl(places))
     command: list[str | Path] = [tool(golang.HELM, "helm", places), "upgrade", "--install", RELEASE]

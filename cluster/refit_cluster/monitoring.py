@@ -23,11 +23,12 @@ from refit_cluster.progress import Progress
 from refit_cluster.shell import HarnessError
 from refit_cluster.up import Cluster, Source
 
-NAMESPACE = "refit-monitoring"
-URL = f"http://prometheus.{NAMESPACE}.svc:9090"
+NAMESPACE = deploy.MONITORING
 FOLDER = Path(__file__).resolve().parent.parent / "monitoring"
 DISCOVERY = "discovery"
 DISCOVERY_URL = "http://127.0.0.1:9099"
+DISCOVERY_INTERVAL = "5s"
+"""Also how long Prometheus waits for an answer, which on a machine that is busy with tests may take a while."""
 CHECKSUM = "refit.dev/configuration"
 
 INTAKE_SECRET = "refit-intake"  # noqa: S105  # a name, not a secret
@@ -80,10 +81,6 @@ def install(checkout: Path, places: Places, pace: Pace, out: TextIO) -> None:
             kubectl("rollout", "status", f"deployment/{name}", "--namespace", NAMESPACE, "--timeout=180s")
 
 
-def is_installed(kubectl: Kubectl) -> bool:
-    return kubectl.succeeds("get", "service", "prometheus", "--namespace", NAMESPACE)
-
-
 def objects(
     found: Images, pace: Pace, rules: dict[str, Any], scraped: list[dict[str, Any]], token: str
 ) -> list[Manifest]:
@@ -116,14 +113,14 @@ def prometheus_config(pace: Pace, scraped: list[dict[str, Any]], *, discovers: b
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": ["/etc/prometheus/rules.yaml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"alertmanager.{NAMESPACE}.svc:9093"]}]}]},
-        "scrape_configs": scraped if discovers else [_by_http(job, interval) for job in scraped],
+        "scrape_configs": scraped if discovers else [_by_http(job) for job in scraped],
     }
 
 
-def _by_http(job: dict[str, Any], interval: str) -> dict[str, Any]:
+def _by_http(job: dict[str, Any]) -> dict[str, Any]:
     """The same job, its targets asked of our discovery."""
     asked = [
-        {"url": url, "refresh_interval": interval}
+        {"url": url, "refresh_interval": DISCOVERY_INTERVAL}
         for config in job["kubernetes_sd_configs"]
         for url in _discovery_urls(config)
     ]
@@ -157,7 +154,7 @@ def _images(source: Source, places: Places) -> Images:
 
     def pushed(name: str, package: packages.Package) -> str:
         packages.unpack(package, places)
-        files = {program: package.binary(places, program) for program in package.programs}
+        files = {each: package.file(places, each) for each in package.files}
         tag = images.of_recipe(places, name, base, files=files, made_from=package.version)
         return registry.push(tag, f"refit-{name}")
 

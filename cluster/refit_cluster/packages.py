@@ -13,17 +13,17 @@ from refit_cluster.shell import CommandFailedError, HarnessError, found, retried
 
 @dataclass(frozen=True)
 class Package:
-    """One package at one upstream version, whatever Debian's revision of it, and its programs: name -> path inside."""
+    """One package at one upstream version, whatever Debian's revision of it, and what is needed of it: name -> path inside."""
 
     name: str
     version: str
-    programs: dict[str, str]
+    files: dict[str, str]
 
     def directory(self, places: Places) -> Path:
         return places.binaries(self.name, self.version)
 
-    def binary(self, places: Places, program: str) -> Path:
-        return self.directory(places) / program
+    def file(self, places: Places, name: str) -> Path:
+        return self.directory(places) / name
 
 
 PROMETHEUS = Package(
@@ -34,12 +34,17 @@ PROMETHEUS = Package(
 ALERTMANAGER = Package(
     "prometheus-alertmanager",
     versions.ALERTMANAGER,
-    {"alertmanager": "usr/bin/prometheus-alertmanager", "amtool": "usr/bin/amtool"},
+    {
+        "alertmanager": "usr/bin/prometheus-alertmanager",
+        "amtool": "usr/bin/amtool",
+        # It does not start without it, whether the configuration uses templates or not.
+        "default.tmpl": "usr/share/prometheus/alertmanager/default.tmpl",
+    },
 )
 
 
 def is_unpacked(package: Package, places: Places) -> bool:
-    return all(package.binary(places, program).is_file() for program in package.programs)
+    return all(package.file(places, name).is_file() for name in package.files)
 
 
 def unpack(package: Package, places: Places) -> None:
@@ -57,8 +62,8 @@ def unpack(package: Package, places: Places) -> None:
     _download(package, part)
     (archive,) = part.glob("*.deb")
     run(["dpkg-deb", "--extract", archive, part / "files"])
-    for program, path in package.programs.items():
-        (part / "files" / path).rename(part / program)
+    for name, path in package.files.items():
+        (part / "files" / path).rename(part / name)
     shutil.rmtree(part / "files")
     archive.unlink()
     shutil.rmtree(target, ignore_errors=True)
@@ -77,7 +82,7 @@ def _download(package: Package, into: Path) -> None:
 
 def program(package: Package, name: str, places: Places) -> Path:
     """The pinned program from the cache, else the one on PATH."""
-    pinned = package.binary(places, name)
+    pinned = package.file(places, name)
     on_path = found(name)
     if pinned.is_file():
         return pinned

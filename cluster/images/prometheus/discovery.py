@@ -14,6 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,12 +98,16 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: it is asked every few seconds."""
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+
+
 def _asked(path: str) -> Found:
     server = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
     token = (ACCOUNT / "token").read_text()
     request = urllib.request.Request(server + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # https, above
-    trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    with urllib.request.urlopen(request, timeout=5, context=trust) as reply:  # noqa: S310  # https, above
+    with urllib.request.urlopen(request, timeout=5, context=_trust()) as reply:  # noqa: S310  # https, above
         found: Found = json.load(reply)
     return found
 
