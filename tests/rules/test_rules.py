@@ -160,6 +160,11 @@ def test_every_alert_has_its_page(name: str) -> None:
     assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == SECTIONS
 
 
+def test_every_alert_is_listed() -> None:
+    text = (RUNBOOKS.parent / "monitoring-setup.md").read_text()
+    assert sorted(re.findall(r"^\| \[(\w+)\]\(runbooks/\1\.md\)", text, flags=re.MULTILINE)) == NAMES
+
+
 def test_no_page_is_left_over() -> None:
     assert sorted(page.stem for page in RUNBOOKS.glob("*.md") if page.stem != "README") == NAMES
 
