@@ -37,6 +37,8 @@ class snapshot:  # noqa: N801  # used as a function
         try:
             self._connection = reading(self._directory)
             self._connection.execute("BEGIN")
+            # The state that a transaction sees is that of its first read.
+            self._connection.execute("SELECT count(*) FROM namespaces").fetchone()
         except BaseException:
             self._readers.end(self._began)
             raise

@@ -78,12 +78,18 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._rounds.join()
+        self.close()
+
+    def close(self) -> None:
+        """Writes what waits, and lets the directory go."""
         self.writer.stop()
         os.close(self._lock)
 
     def _go_round(self) -> None:
         failing = ""
-        while not self._ending.wait(ROUND_SECONDS):
+        pause = 0.0  # what a crash has left to do is done at once
+        while not self._ending.wait(pause):
+            pause = ROUND_SECONDS
             try:
                 self.round()
             except (Refused, OSError) as error:
@@ -127,7 +133,7 @@ def _locked(directory: Path) -> int:
         if time.monotonic() > deadline:
             os.close(opened)
             raise SettingsError(f"REFIT_COLLECTOR_DATA_DIR: another collector uses {directory}")
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def _secret(path: Path) -> bytes:

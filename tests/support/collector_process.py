@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -12,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import httpx
 import orjson
@@ -91,6 +93,73 @@ def launched(folder: Path, given: Mapping[str, str], port: int | None = None) ->
         process.wait()
 
 
+class Nursery:
+    """Starts many collectors, one after the other, at the cost of a fork each: what is slow to load is loaded once.
+
+    Each is a process of its own, which runs what `python -m refit_collector serve` runs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "log"
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(self._log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def start(self, given: Mapping[str, str]) -> Born:
+        port = free_port()
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(orjson.dumps({**given, "REFIT_COLLECTOR_PORT": str(port)}) + b"\n")
+        self._process.stdin.flush()
+        return Born(f"http://127.0.0.1:{port}", int(self._process.stdout.readline()), self._log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Born(NamedTuple):
+    """A collector out of a nursery."""
+
+    url: str
+    pid: int
+    log: Path
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz", timeout=5, verify=False).status_code == httpx.codes.OK:  # noqa: S501  # no TLS here, and loading certificates takes time
+                    return
+            time.sleep(0.005)
+        raise AssertionError(f"the collector did not get ready:\n{self.log.read_text()}")
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def _nurse(log: Path) -> None:
+    """A line with an environment becomes a process, whose number is answered."""
+    for name in ("server", "parquet", "windows"):
+        importlib.import_module(f"refit_collector.{name}")
+    serve = importlib.import_module("refit_collector.__main__").main
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for their exit codes
+    while line := sys.stdin.buffer.readline():
+        number = os.fork()
+        if number == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            with log.open("ab") as output:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+            os.environ |= orjson.loads(line)
+            sys.argv = ["refit_collector", "serve"]
+            os._exit(serve())
+        print(number, flush=True)  # noqa: T201  # the answer
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
@@ -119,3 +188,7 @@ def event(name: str, **more: Any) -> dict[str, Any]:
 
 def lines(*events: Mapping[str, Any]) -> bytes:
     return b"\n".join(map(orjson.dumps, events))
+
+
+if __name__ == "__main__":
+    _nurse(Path(sys.argv[1]))

@@ -1,0 +1,224 @@
+"""2xx means on disk: what was acknowledged is there after every kind of death, once."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from collector_process import (
+    HEART,
+    NDJSON,
+    TOKEN,
+    Nursery,
+    environment,
+    event,
+    launched,
+    lines,
+    stamp,
+    started,
+)
+
+KILLS = 50
+WRITERS = 3
+EVENTS = f"{HEART}/events"
+WIDE = {f"feature_{at:02}": [at * 1.2345] for at in range(70)}
+"""Makes an event 2 KB large."""
+
+
+def ids_stored(url: str) -> Counter[str]:
+    """How often each id is in the one window that spans all."""
+    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60) as http:
+        answer = http.get(f"{HEART}/window", params={"since": stamp(3600), "until": stamp(-60)})
+    assert answer.status_code == 200, answer.text
+    return Counter(pa.ipc.open_stream(answer.content).read_all().column("id").to_pylist())
+
+
+class Load:
+    """Writers that send batches, and send one again until it is acknowledged."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.sent: set[str] = set()
+        self.acknowledged: set[str] = set()
+        self.answers: Counter[int] = Counter()
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(number,)) for number in range(WRITERS)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self, number: int) -> None:
+        with httpx.Client(timeout=10, headers=NDJSON | {"authorization": f"Bearer {TOKEN}"}) as http:
+            for count in itertools.count():
+                names = [f"{number}-{count}-{at}" for at in range(20)]
+                body = lines(*(event(name, inputs=WIDE) for name in names))
+                self.sent.update(names)
+                while not self._send(http, body):
+                    if self._ending.wait(0.01):
+                        return
+                self.acknowledged.update(names)
+                if self._ending.is_set():
+                    return
+
+    def _send(self, http: httpx.Client, body: bytes) -> bool:
+        try:
+            answer = http.post(self.url + EVENTS, content=body)
+        except (httpx.HTTPError, httpx.UnsupportedProtocol):
+            return False
+        self.answers[answer.status_code] += 1
+        return answer.status_code == 200 and not answer.json()["refused"]
+
+
+@pytest.mark.timeout(600)
+def test_killed_fifty_times_under_load_it_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    moments = random.Random(7)  # noqa: S311  # moments of death, the same in every run
+    given = environment(tmp_path, REFIT_COLLECTOR_ROLL_BYTES="65536")
+    rolled = 0
+    with Nursery(tmp_path) as nursery:
+        with Load() as load:
+            for _ in range(KILLS):
+                running = nursery.start(given)
+                running.wait_until_ready()
+                load.url = running.url
+                before = len(load.acknowledged)
+                deadline = time.monotonic() + 30
+                while len(load.acknowledged) == before and time.monotonic() < deadline:
+                    time.sleep(0.005)
+                time.sleep(moments.uniform(0, 0.6))
+                running.kill()
+        running = nursery.start(given)
+        running.wait_until_ready()
+        found = ids_stored(running.url)
+        running.kill()
+    rolled = running.log.read_text().count("rolled to a segment")
+    assert {
+        "lost": len(load.acknowledged - set(found)),
+        "doubled": sum(count > 1 for count in found.values()),
+        "made up": len(set(found) - load.sent),
+    } == {"lost": 0, "doubled": 0, "made up": 0}
+    assert len(load.acknowledged) >= KILLS * 20
+    assert rolled > KILLS // 5, "hardly anything was rolled under load"
+    assert set(load.answers) == {200}
+
+
+@pytest.fixture
+def small_volume(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("a file system in memory can only be mounted by root")
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(0, id="when the disk is full to the last byte"),
+        pytest.param(1024 * 1024, id="when the reserve is touched"),
+    ],
+)
+def test_a_full_disk_is_answered_503_until_there_is_room(tmp_path: Path, small_volume: Path, left: int) -> None:
+    with started(tmp_path, REFIT_COLLECTOR_DATA_DIR=str(small_volume / "data")) as running, running.client() as http:
+        assert http.post(EVENTS, content=lines(event("before")), headers=NDJSON).json()["stored"] == 1
+        ballast = small_volume / "ballast"
+        fill(ballast, left)
+        refused = http.post(EVENTS, content=lines(event("during", inputs=WIDE)), headers=NDJSON)
+        shown = http.get("/readyz").json()
+        counted = http.get("/metrics").text
+        window = http.get(f"{HEART}/window", params={"since": stamp(60), "until": stamp(), "limit": "1"})
+        ballast.unlink()
+        recovered = http.post(EVENTS, content=lines(event("during", inputs=WIDE)), headers=NDJSON)
+        again = http.get("/readyz").json()
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert "nothing can be stored at the moment" in refused.json()["error"]
+        assert (shown["ready"], bool(shown["trouble"])) == (True, True)
+        assert "refit_collector_rejected_total 1.0" in counted
+        assert window.status_code in {200, 503}
+        assert (recovered.json(), again) == (
+            {"stored": 1, "duplicates": 0, "refused": []},
+            {"ready": True, "trouble": ""},
+        )
+        assert ids_stored(running.url) == Counter({"before": 1, "during": 1})
+    told = running.log.read_text()
+    assert [told.count("can not store"), told.count("stores again")] == [1, 1]
+
+
+def fill(path: Path, left: int) -> None:
+    """Fills the volume, but for so many bytes."""
+    with path.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 65536)
+            file.flush()
+    os.truncate(path, max(0, path.stat().st_size - left))
+
+
+def test_a_full_volume_makes_room_by_itself(tmp_path: Path, small_volume: Path) -> None:
+    """Events go on coming while the oldest segments go, and what goes is counted."""
+    more = {"REFIT_COLLECTOR_DATA_DIR": str(small_volume / "data"), "REFIT_COLLECTOR_ROLL_BYTES": "1048576"}
+    noise = random.Random(1)  # noqa: S311  # what does not compress
+    with started(tmp_path, **more) as running, running.client() as http:
+        names = (f"e{number}" for number in itertools.count())
+        last = ""
+        deadline = time.monotonic() + 60
+        while "refit_collector_expired_rows_total 0.0" in (text := http.get("/metrics").text):
+            assert time.monotonic() < deadline, text
+            batch = [
+                event(last := next(names), inputs={f"f{at}": [noise.random()] for at in range(100)}) for _ in range(100)
+            ]
+            http.post(EVENTS, content=lines(*batch), headers=NDJSON)
+        answer = http.post(EVENTS, content=lines(event("newest")), headers=NDJSON)
+        found = ids_stored(running.url)
+        forgotten = http.get("/v1/namespaces/shop/predictions/e0")
+    assert (answer.status_code, found["newest"], found["e0"], forgotten.status_code) == (200, 1, 0, 404)
+    assert set(found.values()) == {1}
+    assert last
+
+
+def test_asked_to_end_it_first_answers_what_it_was_sent(tmp_path: Path) -> None:
+    with started(tmp_path) as running:
+        with Load() as load:
+            load.url = running.url
+            deadline = time.monotonic() + 30
+            while len(load.acknowledged) < 200 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            code = running.end()
+        assert (code, set(load.answers)) == (0, {200})
+    with started(tmp_path) as running:
+        assert load.acknowledged <= set(ids_stored(running.url))
+
+
+def test_one_directory_is_one_process_s(tmp_path: Path) -> None:
+    """The second waits; it starts when the first has ended."""
+    with started(tmp_path), launched(tmp_path, environment(tmp_path)) as second:
+        time.sleep(1)
+        assert second.process.poll() is None
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{second.url}/readyz", timeout=0.5)
