@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from refit.intake.body import line
@@ -118,7 +118,7 @@ class Github(_Theirs):
     repository: _Named = _Named()
     ref: Short = ""
     action: Short = ""
-    workflow_run: Annotated[_Workflow | None, Field()] = None
+    workflow_run: _Workflow | None = None
 
 
 def told(document: dict[str, Any]) -> Told:
