@@ -393,3 +393,9 @@ async def test_a_signed_event_may_ask_for_a_measurement(life: Life) -> None:
     life.alerts.measurement = "2026-11-21T12:07:00Z"
     await life.look(3)
     assert created(life, "Job") == 1
+
+
+async def test_a_flood_of_alerts_is_said(life: Life) -> None:
+    life.alerts.found = [AlertSeen(name="RefitLatencyHigh", fingerprint=str(number)) for number in range(31)]
+    await life.look()
+    assert "more alerts came in a short time" in find_message(life, "Diagnosed")

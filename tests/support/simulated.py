@@ -136,6 +136,10 @@ class FakeAlerts:
         assert (namespace, model) == (NAMESPACE, "heart")
         return tuple(self.found)
 
+    async def flooded(self, namespace: str, model: str) -> bool:
+        assert (namespace, model) == (NAMESPACE, "heart")
+        return len(self.found) > 30
+
     async def asked(self, namespace: str, model: str) -> str:
         assert (namespace, model) == (NAMESPACE, "heart")
         return self.measurement

@@ -179,6 +179,7 @@ class Observed:
     measurement: JobSeen | None = None
     requests: tuple[RequestSeen, ...] = ()
     alerts: tuple[AlertSeen, ...] = ()
+    flooded: bool = False
     service: ServiceSeen = field(default_factory=ServiceSeen)
     serving_installed: bool = True
     proof: Proof | None = None

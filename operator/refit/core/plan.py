@@ -186,6 +186,8 @@ def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tu
     message = f"severity {diagnosis.severity}, {proposed.rule}: {proposed.action}"
     if decision.held_back:
         message = f"{message}, held back: {decision.held_back}"
+    if seen.flooded:
+        message = f"{message}; more alerts came in a short time than are looked at one by one"
     told = (ConditionType.DIAGNOSED, ConditionStatus.TRUE, diagnosis.class_, f"{message}; {diagnosis.reasoning}")
     return draft, (told,)
 

@@ -32,6 +32,10 @@ class StoredAlerts:
             for alert in reversed(self.store.open(namespace, model))
         )
 
+    async def flooded(self, namespace: str, model: str) -> bool:
+        """Whether alerts for that model were not passed on, since there were too many in a short time."""
+        return self.store is not None and self.store.held(namespace, model) > 0
+
     async def asked(self, namespace: str, model: str) -> str:
         """When a signed event last asked for a measurement of that model; empty if none did."""
         moment = self.store.asked(namespace, model) if self.store is not None else None

@@ -59,6 +59,9 @@ class Alerts(Protocol):
     async def firing(self, namespace: str, model: str) -> tuple[AlertSeen, ...]:
         """Those that fire for that model, the oldest first."""
 
+    async def flooded(self, namespace: str, model: str) -> bool:
+        """Whether alerts for that model were not passed on, since there were too many in a short time."""
+
     async def asked(self, namespace: str, model: str) -> str:
         """When a signed event last asked for a measurement of that model; empty if none did."""
 
@@ -92,6 +95,7 @@ async def observe(
         measurement=await _measurement(cluster, deployment),
         requests=await requests_about(cluster, key) if requested or remedied else (),
         alerts=await alerts.firing(*key) if remedied else (),
+        flooded=await alerts.flooded(*key) if remedied else False,
         service=service,
         serving_installed=installed,
         proof=proof,
