@@ -152,7 +152,8 @@ def kolmogorov(x: float) -> float:
     """The chance of more than x in Kolmogorov's distribution (Kolmogorov 1933)."""
     if x < 0.3:  # noqa: PLR2004 - there it is 1 but for 1e-5, and the sum needs many terms
         return 1.0
-    return min(1.0, max(0.0, 2 * sum((-1) ** (k - 1) * math.exp(-2 * (k * x) ** 2) for k in range(1, 12))))
+    terms = (math.exp(-2 * (k * x) ** 2) * (1 if k % 2 else -1) for k in range(1, 12))
+    return min(1.0, max(0.0, 2 * sum(terms)))
 
 
 def chi_square(freedom: int, x: float) -> float:

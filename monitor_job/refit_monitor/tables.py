@@ -35,10 +35,10 @@ _WIDE = ((b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))
 _MARK = b"\xef\xbb\xbf"
 
 
-def read(path: Path) -> pa.Table:
-    """The table in a file; raises BadInputError naming the file."""
+def read(path: Path, *, unpacked: int = UNPACKED_LIMIT) -> pa.Table:
+    """The table in a file; raises BadInputError naming the file. `unpacked` is how many bytes it may take in memory."""
     try:
-        table = _opened(path)
+        table = _opened(path, unpacked)
     except OSError as error:
         raise BadInputError(f"{path}: {error.strerror or 'can not be read'}") from error
     except BadInputError as error:
@@ -51,13 +51,13 @@ def read(path: Path) -> pa.Table:
     return table
 
 
-def _opened(path: Path) -> pa.Table:
+def _opened(path: Path, unpacked: int) -> pa.Table:
     size = path.stat().st_size
     if size > FILE_LIMIT:
         raise BadInputError(f"{size} bytes, the limit is {FILE_LIMIT}")
     with path.open("rb") as file:
         magic = file.read(4)
-    return _parquet(path) if magic == b"PAR1" else _csv(path.read_bytes())
+    return _parquet(path, unpacked) if magic == b"PAR1" else _csv(path.read_bytes())
 
 
 def types(table: pa.Table) -> dict[str, ColumnType]:
@@ -125,15 +125,15 @@ def _header(names: list[str]) -> str:
     return "" if len(names) <= COLUMN_LIMIT else f"{len(names)} columns, the limit is {COLUMN_LIMIT}"
 
 
-def _parquet(path: Path) -> pa.Table:
+def _parquet(path: Path, most: int) -> pa.Table:
     try:
         opened = parquet.ParquetFile(path)
         metadata = opened.metadata
         said = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
         # A file may repeat one value a billion times in a few bytes.
         size = max(int(said), metadata.num_rows * metadata.num_columns * 8)
-        if size > UNPACKED_LIMIT:
-            raise BadInputError(f"it unpacks to {size} bytes, the limit is {UNPACKED_LIMIT}")
+        if size > most:
+            raise BadInputError(f"it unpacks to {size} bytes, the limit is {most}")
         return opened.read()
     except (pa.ArrowException, OSError) as error:
         raise BadInputError("expected Parquet, found a damaged file") from error

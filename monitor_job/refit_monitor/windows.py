@@ -46,7 +46,7 @@ class Window:
             if profile.task is Task.CLASSIFICATION
             else [PREDICTION]
         )
-        if not self.rows or any(name not in self.answers for name in names):
+        if not self.rows or not names or any(name not in self.answers for name in names):
             return None
         return np.column_stack([values(self.answers[name]) for name in names])
 
