@@ -28,6 +28,9 @@ TMP = "/tmp"  # noqa: S108  # the container's own, an emptyDir: it outlives a co
 DRAIN_SECONDS = 5
 """How long a predictor that is asked to stop keeps answering, while its address leaves every node's tables."""
 
+GRACE_SECONDS = 45
+"""For that, KServe's own thirty seconds for requests in flight, and a few for the last events of the request log."""
+
 
 def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
     """The namespaced runtime that names our image by digest."""
@@ -93,6 +96,7 @@ def inference_service(deployment: Deployment, record: VersionRecord, config: Con
                 **({"scaleMetric": "cpu", "scaleTarget": 80} if scales else {}),
                 "automountServiceAccountToken": False,
                 "securityContext": pod_security(),
+                "terminationGracePeriodSeconds": GRACE_SECONDS,
                 "deploymentStrategy": {
                     "type": "RollingUpdate",
                     "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
