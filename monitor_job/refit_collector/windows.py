@@ -75,7 +75,7 @@ def _write(connection: sqlite3.Connection, directory: Path, asked: Asked, file: 
 def _writer(file: IO[bytes], schema: pa.Schema, media: str) -> Any:
     if media == PARQUET:
         return pq.ParquetWriter(file, schema, compression="zstd")
-    return pa.ipc.new_stream(file, schema)
+    return pa.ipc.new_stream(file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
 
 def _whole_events(found: pa.RecordBatch, most: int) -> pa.RecordBatch:
