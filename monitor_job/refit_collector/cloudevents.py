@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from refit.api.events import INFERENCE_ID, PredictionEvent
 from refit_collector import payloads, records, times
-from refit_collector.events import LARGEST_VERSION, Accepted, Bounds, RefusedLine, accept
+from refit_collector.events import Accepted, Bounds, RefusedLine, accept
 from refit_collector.payloads import Unreadable
 from refit_collector.refusals import Refused, bad, told, unfit
 from refit_collector.registry import Registry
+from refit_collector.shapes import LARGEST_VERSION
 
 REQUEST = "request"
 RESPONSE = "response"

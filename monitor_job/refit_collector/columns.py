@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -63,23 +64,39 @@ def batch(events: Sequence[Event], version: int, columns: Mapping[str, str]) -> 
         pa.array(_repeated((event[1] for event in events), counts), pa.int64()).cast(MICROS),
         pa.array(_repeated((event[2] for event in events), counts), pa.float64()),
     ]
-    probabilities = [_by_class(event) for event in events]
+    parts = _Parts(events, counts)
     for field in fields[len(HEAD) :]:
-        values: list[Any] = []
-        for event, shares, count in zip(events, probabilities, counts, strict=True):
-            values += _values(field.name, event, shares) or [None] * count
+        values = parts.of(field.name)
         arrays.append(_texts(values) if field.type == pa.string() else _numbers(values))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _values(name: str, event: Event, shares: Mapping[str, Sequence[float]]) -> Sequence[Any] | None:
-    if name.startswith(INPUT):
-        found: Sequence[Any] | None = event[4].get(name[len(INPUT) :])
-        return found
-    if name.startswith(PROBABILITY):
-        return shares.get(name[len(PROBABILITY) :])
-    answers: Sequence[Any] | None = event[5] if name == LABEL else event[8]
-    return answers
+class _Parts:
+    """The values of events, column by column. Most events have all columns, and then no event is looked at by itself."""
+
+    def __init__(self, events: Sequence[Event], counts: Sequence[int]) -> None:
+        self._counts = counts
+        self._inputs = [event[4] for event in events]
+        self._labels = [event[5] for event in events]
+        self._probabilities = [_by_class(event) for event in events]
+        self._predictions = [event[8] for event in events]
+
+    def of(self, name: str) -> list[Any]:
+        if name.startswith(INPUT):
+            return self._named(self._inputs, name[len(INPUT) :])
+        if name.startswith(PROBABILITY):
+            return self._named(self._probabilities, name[len(PROBABILITY) :])
+        return self._filled(self._labels if name == LABEL else self._predictions)
+
+    def _named(self, found: Sequence[Mapping[str, Sequence[Any]]], name: str) -> list[Any]:
+        try:
+            return list(chain.from_iterable(map(itemgetter(name), found)))
+        except KeyError:
+            return self._filled([each.get(name) for each in found])
+
+    def _filled(self, found: Sequence[Sequence[Any] | None]) -> list[Any]:
+        parts = ([None] * count if part is None else part for part, count in zip(found, self._counts, strict=True))
+        return list(chain.from_iterable(parts))
 
 
 def _by_class(event: Event) -> dict[str, Sequence[float]]:

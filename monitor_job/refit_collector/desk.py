@@ -16,6 +16,7 @@ from refit_collector.measurements import Gauges
 from refit_collector.metrics import Metrics
 from refit_collector.refusals import Refused, unfit
 from refit_collector.settings import Settings
+from refit_collector.shapes import Shapes
 from refit_collector.store import Store
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -46,6 +47,7 @@ class Desk:
         self.gauges = gauges
         self.now = now
         self.budget = Budget(settings.queue_bytes)
+        self.shapes = Shapes()
         self._authenticators = authenticators
         metrics.queue.set_function(lambda: self.budget.held)
 

@@ -17,9 +17,9 @@ from refit.api.events import PredictionEvent
 from refit_collector import times
 from refit_collector.kinds import INPUT, LABEL, NUMBER, PREDICTION, PROBABILITY, TEXT
 from refit_collector.refusals import bad, cut, told, too_large
+from refit_collector.shapes import LARGEST_VERSION, Shapes
 
 MOST_LINES = 20_000
-LARGEST_VERSION = 2**31 - 1
 
 
 class Accepted(NamedTuple):
@@ -72,7 +72,7 @@ class Bounds(NamedTuple):
         return None
 
 
-def read(body: bytes, bounds: Bounds) -> Intake:
+def read(body: bytes, bounds: Bounds, shapes: Shapes) -> Intake:
     """The events in a body, line by line; raises Refused if there is nothing readable in it."""
     lines = [(at, line) for at, line in enumerate(body.split(b"\n"), 1) if line.strip()]
     if not lines:
@@ -81,7 +81,7 @@ def read(body: bytes, bounds: Bounds) -> Intake:
         raise too_large("", f"{len(lines)} lines are more than the {MOST_LINES} that one request may hold")
     found = Intake([], [])
     for at, line in lines:
-        match _read(at, line, bounds):
+        match _read(at, line, bounds, shapes):
             case Accepted() as accepted:
                 found.accepted.append(accepted)
             case refused:
@@ -92,13 +92,32 @@ def read(body: bytes, bounds: Bounds) -> Intake:
     return found
 
 
-def _read(at: int, line: bytes, bounds: Bounds) -> Accepted | RefusedLine:
+def _read(at: int, line: bytes, bounds: Bounds, shapes: Shapes) -> Accepted | RefusedLine:
+    if usual := _usual(at, line, bounds, shapes):
+        return usual
     try:
         event = PredictionEvent.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return RefusedLine(at, told(first), "malformed" if first["type"] == "json_invalid" else "invalid")
     return accept(at, event, bounds)
+
+
+def _usual(at: int, line: bytes, bounds: Bounds, shapes: Shapes) -> Accepted | None:
+    """The event, if nothing in it asks for a closer look."""
+    try:
+        found = orjson.loads(line)
+        usual = shapes.take(found)
+        if usual is None:
+            return None
+        moment = times.micros(usual.time)
+    except ValueError:
+        return None
+    if not bounds.oldest <= moment <= bounds.latest:
+        return None
+    parts = map(found.get, ("labels", "classes", "probabilities", "predictions"))
+    body = orjson.dumps([usual.id, moment, usual.latency, usual.rows, found["inputs"], *parts])
+    return Accepted(at, usual.id, usual.version, moment, usual.rows, usual.latency, usual.columns, body)
 
 
 def accept(at: int, event: PredictionEvent, bounds: Bounds) -> Accepted | RefusedLine:

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from refit.api.events import INFERENCE_ID
-from refit_collector import events, measurements, snapshots, times
+from refit_collector import measurements, snapshots, times
 from refit_collector.desk import Desk, Json
 from refit_collector.refusals import Refused, bad, busy, unfit
+from refit_collector.shapes import LARGEST_VERSION
 from refit_collector.snapshots import Asked
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ def _asked(request: Request, namespace: str, model: str) -> Asked:
         model,
         since,
         until,
-        _whole(request, "version", most=events.LARGEST_VERSION),
+        _whole(request, "version", most=LARGEST_VERSION),
         _whole(request, "limit", most=2**53),
     )
 

@@ -21,7 +21,7 @@ from refit.api.events import (
 )
 from refit.api.measured import Verdict
 from refit_collector import labels, measurements, times
-from refit_collector.events import LARGEST_VERSION
+from refit_collector.shapes import LARGEST_VERSION
 from refit_collector.snapshots import ARROW, PARQUET
 
 COVERAGE_PATH = WINDOW_PATH.removesuffix("window") + "coverage"

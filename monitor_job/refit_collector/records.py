@@ -43,28 +43,43 @@ def events(
     """Stores the events whose ids are new in the namespace."""
     scope = registry.namespace(connection, namespace)
     number = registry.model(connection, scope, model)
-    known = _known(connection, scope, (event.id for event in found))
-    fresh: list[Accepted] = []
+    fitting: list[Accepted] = []
     refused: list[RefusedLine] = []
     for event in found:
-        if event.id in known:
-            continue
         problem = registry.add_columns(connection, number, event.version, event.columns)
         if problem is None:
-            known.add(event.id)
-            fresh.append(event)
+            fitting.append(event)
         else:
             refused.append(RefusedLine(event.line, problem, "too_many"))
-    connection.executemany(
-        "INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(scope, event.id, number, event.version, event.time, event.rows, event.latency) for event in fresh],
-    )
+    fresh = _new(connection, scope, number, fitting)
     by_version: dict[int, list[Accepted]] = defaultdict(list)
     for event in fresh:
         by_version[event.version].append(event)
     for version, chunk in by_version.items():
         _chunk(connection, number, version, chunk, received)
-    return Stored(len(fresh), len(found) - len(fresh) - len(refused), tuple(refused))
+    return Stored(len(fresh), len(fitting) - len(fresh), tuple(refused))
+
+
+def _new(connection: sqlite3.Connection, scope: int, model: int, found: list[Accepted]) -> list[Accepted]:
+    """Those whose ids are new, which they are not afterwards. Usually all are; only if not, which is asked."""
+    connection.execute("SAVEPOINT ids")
+    try:
+        _remember(connection, scope, model, found)
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO ids")
+        known = _known(connection, scope, (event.id for event in found))
+        found = [event for event in {event.id: event for event in reversed(found)}.values() if event.id not in known]
+        found.reverse()
+        _remember(connection, scope, model, found)
+    connection.execute("RELEASE ids")
+    return found
+
+
+def _remember(connection: sqlite3.Connection, scope: int, model: int, found: Iterable[Accepted]) -> None:
+    connection.executemany(
+        "INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(scope, event.id, model, event.version, event.time, event.rows, event.latency) for event in found],
+    )
 
 
 def _known(connection: sqlite3.Connection, scope: int, ids: Iterable[str]) -> set[str]:

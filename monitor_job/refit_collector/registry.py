@@ -22,12 +22,14 @@ class Registry:
         self._namespaces: dict[str, int] = {}
         self._models: dict[tuple[int, str], int] = {}
         self._columns: dict[tuple[int, int], dict[str, str]] = {}
+        self._last: dict[tuple[int, int], dict[str, str]] = {}
 
     def forget(self) -> None:
         """Something was taken back."""
         self._namespaces.clear()
         self._models.clear()
         self._columns.clear()
+        self._last.clear()
 
     def namespace(self, connection: sqlite3.Connection, name: str) -> int:
         if name not in self._namespaces:
@@ -51,10 +53,13 @@ class Registry:
     def add_columns(self, connection: sqlite3.Connection, model: int, version: int, new: dict[str, str]) -> str | None:
         """Remembers the columns of an event; returns what is wrong if they are too many."""
         key = (model, version)
+        if new is self._last.get(key):  # neighbours share the very object: see refit_collector.shapes
+            return None
         known = self._columns.get(key)
         if known is None:
             known = self._read(connection, key)
         if known is not None and all(known.get(name) in {kind, kinds.TEXT} for name, kind in new.items()):
+            self._last[key] = new
             return None
         both = kinds.merged(known or {}, new)
         if len(both) > kinds.MOST_COLUMNS:

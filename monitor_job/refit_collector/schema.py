@@ -89,6 +89,8 @@ def writing(directory: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA journal_size_limit = 67108864")
+    # Copying the log into the database is done beside, by refit_collector.checkpoints; this only bounds the log.
+    connection.execute("PRAGMA wal_autocheckpoint = 8192")
     return connection
 
 
@@ -97,6 +99,13 @@ def reading(directory: Path) -> sqlite3.Connection:
     connection = _opened(directory)
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA cache_size = -8192")
+    return connection
+
+
+def copying(directory: Path) -> sqlite3.Connection:
+    """A connection that copies the log into the database."""
+    connection = _opened(directory)
+    connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from refit_collector import cloudevents, schema, times
+from refit_collector.checkpoints import Checkpoints
 from refit_collector.metrics import Metrics
 from refit_collector.readers import Readers
 from refit_collector.refusals import Refused
@@ -65,6 +66,7 @@ class Store:
             Limits(settings.retention_hours, settings.max_bytes, settings.reserve_bytes),
             metrics.expired.inc,
         )
+        self.checkpoints = Checkpoints(self.directory)
         self._ending = threading.Event()
         self._rounds = threading.Thread(target=self._go_round, name="rounds")
 
@@ -73,11 +75,13 @@ class Store:
         if left:
             log.warning("files that a crash had left were removed", extra={"files": left})
         self._rounds.start()
+        self.checkpoints.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._rounds.join()
+        self.checkpoints.stop()
         self.close()
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from refit_collector.refusals import Refused, unfit
 
 T = TypeVar("T")
 KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
-LARGE = 64 * 1024
+LARGE = 256 * 1024
 """Bodies above this are read in a thread of their own, so that small ones need not wait for them."""
 AT_ONCE = 500
 """Events or labels of one commit; a request with more takes several, and others get in between."""
@@ -38,7 +38,7 @@ class Takers:
         media_type(request, (MEDIA_TYPE,))
         async with body_of(request, self._desk.budget, MAX_BODY) as body:
             bounds = events.Bounds.at(self._desk.now(), self._desk.settings.retention_hours)
-            found = await _aside(len(body), lambda: events.read(body, bounds))
+            found = await _aside(len(body), lambda: events.read(body, bounds, self._desk.shapes))
             refused = list(found.refused)
             stored = duplicates = 0
             for part in await self._write(

@@ -182,9 +182,12 @@ def fill(path: Path, left: int) -> None:
 
 def test_a_full_volume_makes_room_by_itself(tmp_path: Path, small_volume: Path) -> None:
     """Events go on coming while the oldest segments go, and what goes is counted."""
-    more = {"REFIT_COLLECTOR_DATA_DIR": str(small_volume / "data"), "REFIT_COLLECTOR_ROLL_BYTES": "1048576"}
     noise = random.Random(1)  # noqa: S311  # what does not compress
-    with started(tmp_path, **more) as running, running.client() as http:
+    data = str(small_volume / "data")
+    with (
+        started(tmp_path, REFIT_COLLECTOR_DATA_DIR=data, REFIT_COLLECTOR_ROLL_BYTES="1048576") as running,
+        running.client() as http,
+    ):
         names = (f"e{number}" for number in itertools.count())
         last = ""
         deadline = time.monotonic() + 60

@@ -17,6 +17,7 @@ from refit_collector.labels import Label
 from refit_collector.metrics import Metrics
 from refit_collector.segments import Roller
 from refit_collector.settings import Settings
+from refit_collector.shapes import Shapes
 from refit_collector.snapshots import Asked
 from refit_collector.store import Store
 
@@ -39,7 +40,7 @@ class Opened:
         self.store = Store(settings, self.metrics, lambda: NOW)
 
     def take(self, *events: Mapping[str, Any], now: int = NOW) -> records.Stored:
-        found = read(lines(*events), Bounds.at(now, 10_000))
+        found = read(lines(*events), Bounds.at(now, 10_000), Shapes())
         assert not found.refused
         return self.store.writer.submit(
             lambda connection: records.events(connection, self.store.registry, "shop", "heart", found.accepted, now)

@@ -82,7 +82,7 @@ def launched(folder: Path, given: Mapping[str, str], port: int | None = None) ->
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "refit_collector", "serve"],
-            env=without | given | {"REFIT_COLLECTOR_PORT": str(port)},
+            env={**without, **given, "REFIT_COLLECTOR_PORT": str(port)},
             stdout=output,
             stderr=output,
         )
