@@ -17,8 +17,9 @@ from refit_cluster.deploy import deploy
 from refit_cluster.down import down
 from refit_cluster.lock import exclusive
 from refit_cluster.places import Places
+from refit_cluster.progress import Progress
 from refit_cluster.shell import HarnessError
-from refit_cluster.up import tool, up
+from refit_cluster.up import Cluster, tool, up
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,9 +96,15 @@ def _deploy(call: Call) -> None:
 
 def _monitoring(call: Call) -> None:
     pace = monitoring.Pace(call.chosen.interval, call.chosen.waiting)
-    # It builds images, and gives the operator its token.
-    with exclusive(call.places.lock, out=sys.stderr), exclusive(call.places.root / "deploy-lock", out=sys.stderr):
-        monitoring.install(call.checkout, call.places, pace, sys.stdout)
+    cluster = Cluster.read(call.places)
+    if cluster is None:
+        raise HarnessError("no cluster to install monitoring in; run `python -m refit_cluster up` first")
+    steps = Progress(3, sys.stdout)
+    with exclusive(call.places.lock, out=sys.stderr):
+        found = monitoring.get_images(cluster, call.places, steps)
+    # Pods that wait for one another need not keep others from building.
+    with exclusive(call.places.root / "deploy-lock", out=sys.stderr):
+        monitoring.install(call.checkout, cluster, call.places, found, pace, steps)
 
 
 def _apiserver(call: Call) -> None:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import urlencode
 
 import yaml
@@ -20,7 +20,6 @@ from refit_cluster import deploy, images, packages, registry, versions
 from refit_cluster.kserve import Kubectl, Manifest
 from refit_cluster.places import Places
 from refit_cluster.progress import Progress
-from refit_cluster.shell import HarnessError
 from refit_cluster.up import Cluster, Source
 
 NAMESPACE = deploy.MONITORING
@@ -58,15 +57,15 @@ class Images:
         return cls(prometheus, f"docker.io/prom/alertmanager:v{versions.ALERTMANAGER}", discovers=True)
 
 
-def install(checkout: Path, places: Places, pace: Pace, out: TextIO) -> None:
-    """Both, as the arguments say; what is there already is left alone."""
-    cluster = Cluster.read(places)
-    if cluster is None:
-        raise HarnessError("no cluster to install monitoring in; run `python -m refit_cluster up` first")
-    kubectl = cluster.kubectl(places)
-    steps = Progress(3, out)
+def get_images(cluster: Cluster, places: Places, steps: Progress) -> Images:
+    """Built and pushed where none can be pulled. No images may be built or dropped meanwhile: the caller holds the lock."""
     with steps.step("getting the images of Prometheus and Alertmanager", "20 s"):
-        found = _images(cluster.source, places)
+        return _images(cluster.source, places)
+
+
+def install(checkout: Path, cluster: Cluster, places: Places, found: Images, pace: Pace, steps: Progress) -> None:
+    """Both, as the arguments say; what is there already is left alone."""
+    kubectl = cluster.kubectl(places)
     with steps.step("configuring them"):
         token, is_new = _token(kubectl)
         folder = checkout / "manifests" / "monitoring"

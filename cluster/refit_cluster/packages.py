@@ -37,8 +37,9 @@ ALERTMANAGER = Package(
     {
         "alertmanager": "usr/bin/prometheus-alertmanager",
         "amtool": "usr/bin/amtool",
-        # It does not start without it, whether the configuration uses templates or not.
+        # It does not start without these, whether the configuration uses templates or not.
         "default.tmpl": "usr/share/prometheus/alertmanager/default.tmpl",
+        "email.tmpl": "usr/share/prometheus/alertmanager/email.tmpl",
     },
 )
 
