@@ -65,8 +65,9 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
 
 
 def prepare(path: Path) -> None:
-    """Makes the tables. Raises StoreError if the path can not hold them."""
+    """Makes the directory and the tables. Raises StoreError if the path can not hold them."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         connection = connect(path)
         try:
             found = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -76,7 +77,7 @@ def prepare(path: Path) -> None:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: {error}; give a writable path on a volume of its own") from None
 
 
