@@ -5,8 +5,10 @@ from __future__ import annotations
 from refit.api.dataspec import ColumnType
 from refit.api.measured import QueryResult, Verdict
 from refit.api.metrics import Metric
+from refit.api.monitoring import DriftMethod
 from refit.api.results import decode_measurement, encode
 from refit_monitor.data_quality import Quality
+from refit_monitor.drift import EFFECTS, METHODS
 from refit_monitor.measured_columns import ColumnDrift, judged
 from refit_monitor.measurement import Asked, Measurement
 from refit_monitor.model_quality import QualityMeasured
@@ -63,3 +65,8 @@ def test_holm_corrects_over_all_columns() -> None:
 def test_a_small_effect_is_no_drift_however_certain() -> None:
     (found,) = judged([column("a", effect=0.05, p_value=0.0)], 0.01, enough=True)
     assert (found.drifted, found.p_adjusted) == (False, 0.0)
+
+
+def test_every_method_of_the_api_can_decide_for_some_type_of_column() -> None:
+    assert {method for methods in METHODS.values() for method in methods} == set(DriftMethod)
+    assert set(EFFECTS) | {DriftMethod.KS, DriftMethod.WASSERSTEIN} == set(DriftMethod)
