@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from refit.api.measured import Direction, LastMeasurement, QualityVerdict, QueryResult, Verdict
 from refit.api.monitoring import Monitoring
 from refit.api.profile import CategoryProfile, ColumnProfile, NumberProfile, Profile
-from refit.api.results import ResultTooLongError, encode
 from refit_monitor import data_quality, model_quality
+from refit_monitor.answers import fitting
 from refit_monitor.columns import see
 from refit_monitor.data_quality import ColumnQuality, Quality, RowCodes
 from refit_monitor.drift import Rules, column_drift
@@ -291,44 +290,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     return [_finite(part) for part in value] if isinstance(value, list) else value
-
-
-def fitting(found: LastMeasurement) -> LastMeasurement:
-    """The answer with less and less in it until it fits; verdicts and counts are never dropped."""
-    for shorter in (lambda same: same, *SHORTER):
-        found = shorter(found)
-        while True:
-            try:
-                encode(found)
-            except ResultTooLongError:
-                if len(found.features) <= 4 and shorter is not SHORTER[-1]:  # noqa: PLR2004 - then prose goes first
-                    break
-                if not found.features:
-                    break
-                found = found.model_copy(update={"features": found.features[:-1]})
-                continue
-            return found
-    return found
-
-
-def _prose(limit: int) -> Callable[[LastMeasurement], LastMeasurement]:
-    """Every message cut to a length in characters."""
-
-    def shorter(found: LastMeasurement) -> LastMeasurement:
-        quality, data = found.quality, found.data_quality
-        return found.model_copy(
-            update={
-                "message": found.message[:limit],
-                "quality": quality and quality.model_copy(update={"message": quality.message[:limit]}),
-                "data_quality": data and data.model_copy(update={"message": data.message[:limit]}),
-                "queries": tuple(
-                    query.model_copy(update={"message": query.message[:limit]}) for query in found.queries
-                ),
-            }
-        )
-
-    return shorter
-
-
-SHORTER = (_prose(400), _prose(120), _prose(24))
-"""What is given up, least missed first."""
