@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 from collections.abc import Callable, Iterator
-from typing import IO, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -27,38 +30,43 @@ class Givers:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._reading = 0
 
     async def give_window(self, request: Request) -> Response:
         namespace, model = await self._desk.place(request)
         asked, media = _asked(request, namespace, model), _wanted(request)
-        from refit_collector import windows  # noqa: PLC0415  # Arrow is slow to load, which a start need not wait for
-
-        found = await self._read(
-            lambda: windows.spool(self._desk.store.directory, self._desk.store.readers, asked, media)
-        )
+        file, counts = await self._read(lambda: self._window(asked, media))
         headers = {
-            "content-length": str(found.size),
-            "refit-rows": str(found.counts.rows),
-            "refit-events": str(found.counts.events),
-            "refit-cut": str(found.counts.cut).lower(),
+            "content-length": str(os.fstat(file.fileno()).st_size),
+            "refit-rows": str(counts[0]),
+            "refit-events": str(counts[1]),
+            "refit-cut": str(bool(counts[2])).lower(),
         }
-        return StreamingResponse(_blocks(found.file), media_type=media, headers=headers)
+        return StreamingResponse(_blocks(file), media_type=media, headers=headers)
 
     async def give_coverage(self, request: Request) -> Response:
         namespace, model = await self._desk.place(request)
         asked = _asked(request, namespace, model)
-        from refit_collector import coverage  # noqa: PLC0415  # as above
+        return Json(await self._read(lambda: self._ask("report", asked=list(asked))))
 
-        return Json(
-            await self._read(lambda: coverage.report(self._desk.store.directory, self._desk.store.readers, asked))
-        )
+    def _window(self, asked: Asked, media: str) -> tuple[IO[bytes], list[int]]:
+        """The window as an open file without a name, and what it holds."""
+        path = Path(snapshots.SPOOL, secrets.token_hex(16))
+        try:
+            counts = self._ask("window", asked=list(asked), media=media, path=str(path))
+            return (self._desk.store.directory / path).open("rb"), counts
+        finally:
+            (self._desk.store.directory / path).unlink(missing_ok=True)
 
-    async def _read(self, work: Callable[[], T]) -> T:
-        """Reads a window in a thread; only so many at a time, since each takes a processor."""
-        if self._reading >= self._desk.settings.windows:
-            raise busy(f"{self._reading} windows are being read, and no more may; ask again", reason="windows")
-        self._reading += 1
+    def _ask(self, task: str, **given: Any) -> Any:
+        """A task for a helper, which reads the store as it is now; no file of it goes meanwhile."""
+        began = self._desk.store.readers.begin()
+        try:
+            return self._desk.store.helpers.ask(task, **given)
+        finally:
+            self._desk.store.readers.end(began)
+
+    @staticmethod
+    async def _read(work: Callable[[], T]) -> T:
         try:
             return await run_in_threadpool(work)
         except OSError as error:
@@ -67,8 +75,6 @@ class Givers:
                 reason="disk_full",
                 retry_after=5,
             ) from None
-        finally:
-            self._reading -= 1
 
     async def give_prediction(self, request: Request) -> Response:
         namespace = await self._desk.namespace(request)

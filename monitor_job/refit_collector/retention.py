@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,12 +46,14 @@ class Retention:
         writer: Writer,
         readers: Readers,
         limits: Limits,
+        ask: Callable[..., Any],
         expired: Callable[[int], None],
     ) -> None:
         self._directory = directory
         self._writer = writer
         self._readers = readers
         self._limits = limits
+        self._ask = ask
         self._expired = expired
         self._leaving: list[tuple[int, Path]] = []
         """Files to be removed, each with the mark that readers must have begun after."""
@@ -102,24 +104,22 @@ class Retention:
     def _remove(self, connection: sqlite3.Connection, segment: int, path: str, rows: int) -> None:
         self._writer.submit(lambda writing: _mark(writing, segment), grows=False).result()
         mark = self._readers.mark()
-        self._forget_ids(connection, segment, self._directory / path)
+        self._forget_ids(connection, segment, path)
         self._writer.submit(lambda writing: _drop(writing, segment), grows=False).result()
         self._leaving.append((mark, self._directory / path))
         self._expired(rows)
         log.info("segment expired", extra={"path": path, "rows": rows})
 
-    def _forget_ids(self, connection: sqlite3.Connection, segment: int, path: Path) -> None:
-        from refit_collector import parquet  # noqa: PLC0415  # slow to load, and rarely needed
-
+    def _forget_ids(self, connection: sqlite3.Connection, segment: int, path: str) -> None:
         scope = connection.execute(
             "SELECT namespace FROM segments JOIN models USING (model) WHERE segment = ?", (segment,)
         ).fetchone()[0]
-        if not path.exists():
+        if not (self._directory / path).exists():
             return
-        for ids in parquet.ids(path):
-            for at in range(0, len(ids), AT_ONCE):
-                part = orjson.dumps(ids[at : at + AT_ONCE]).decode()
-                self._writer.submit(partial(_forget, scope=scope, ids=part), grows=False).result()
+        ids = self._ask("ids", path=path)
+        for at in range(0, len(ids), AT_ONCE):
+            part = orjson.dumps(ids[at : at + AT_ONCE]).decode()
+            self._writer.submit(partial(_forget, scope=scope, ids=part), grows=False).result()
 
     def _unlink(self) -> None:
         staying = []

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
-
-import orjson
+from typing import Any, NamedTuple
 
 from refit_collector.schema import reading
 from refit_collector.writer import Writer
@@ -49,14 +48,19 @@ class Segment(NamedTuple):
     bytes: int
 
 
+Ask = Callable[..., Any]
+"""A task of refit_collector.tasks, by name, with what it is given."""
+
+
 class Roller:
     """Makes segments. `at` is called with the name of each step that is done; tests stop there."""
 
     def __init__(
-        self, directory: Path, writer: Writer, *, roll_bytes: int, at: Callable[[str], None] = lambda _: None
+        self, directory: Path, writer: Writer, ask: Ask, *, roll_bytes: int, at: Callable[[str], None] = lambda _: None
     ) -> None:
         self._directory = directory
         self._writer = writer
+        self._ask = ask
         self._roll_bytes = roll_bytes
         self._at = at
 
@@ -64,8 +68,8 @@ class Roller:
         """Rolls what was received before that moment, and the oldest if there is too much; returns how many segments."""
         with closing(reading(self._directory)) as connection:
             due = list(self._due(connection, received_before))
-            for each in due:
-                self._make(connection, each)
+        for each in due:
+            self._make(each)
         self.clear()
         return len(due)
 
@@ -92,54 +96,29 @@ class Roller:
             size, last = size + count, seq
         return last
 
-    def _make(self, connection: sqlite3.Connection, due: Due) -> None:
+    def _make(self, due: Due) -> None:
         path = Path(FOLDER, due.namespace, due.name, f"v{due.version}", f"{due.last}.parquet")
         final = self._directory / path
-        temporary = final.with_suffix(".tmp")
+        # Of its own for each attempt: a process that a crash left behind may still write to the one before.
+        temporary = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
         for folder in reversed(path.parents[:-1]):
             if not (self._directory / folder).exists():
                 (self._directory / folder).mkdir()
                 sync(self._directory / folder.parent)
         try:
-            segment = self._write(connection, due, temporary)._replace(path=str(path))
-        except OSError:
-            temporary.unlink(missing_ok=True)
+            told = self._ask("roll", model=due.model, version=due.version, last=due.last, path=str(temporary))
+        except Exception:
+            (self._directory / temporary).unlink(missing_ok=True)
             raise
+        segment = Segment(str(path), *told)
         self._at("written")
-        temporary.rename(final)
+        (self._directory / temporary).rename(final)
         sync(final.parent)
         self._at("renamed")
         self._writer.submit(lambda writing: _record(writing, due, segment), grows=False).result()
         self._at("recorded")
         shown = {"namespace": due.namespace, "model": due.name, "version": due.version, "events": segment.events}
         log.info("rolled to a segment", extra=shown | {"bytes": segment.bytes})
-
-    def _write(self, connection: sqlite3.Connection, due: Due, path: Path) -> Segment:
-        # Parquet's library takes a third of a second to load, which a start need not wait for.
-        from refit_collector import parquet  # noqa: PLC0415
-
-        connection.execute("BEGIN")
-        try:
-            columns, rolled_to = connection.execute(
-                "SELECT columns, rolled_to FROM versions WHERE model = ? AND version = ?", (due.model, due.version)
-            ).fetchone()
-            chunks = connection.execute(
-                "SELECT since, until, events, rows, body FROM hot"
-                " WHERE model = ? AND version = ? AND seq > ? AND seq <= ? ORDER BY seq",
-                (due.model, due.version, rolled_to, due.last),
-            )
-            told: list[tuple[int, ...]] = []
-
-            def bodies() -> Iterator[bytes]:
-                for *numbers, body in chunks:
-                    told.append(tuple(numbers))
-                    yield body
-
-            parquet.write(path, bodies(), due.version, orjson.loads(columns))
-        finally:
-            connection.execute("COMMIT")
-        sinces, untils, events, rows = zip(*told, strict=True)
-        return Segment("", min(sinces), max(untils), sum(events), sum(rows), path.stat().st_size)
 
     def clear(self) -> None:
         """Deletes the chunks that are in segments."""

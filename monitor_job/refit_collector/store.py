@@ -15,6 +15,7 @@ from typing import Self
 
 from refit_collector import cloudevents, schema, times
 from refit_collector.checkpoints import Checkpoints
+from refit_collector.helpers import Helper, HelperError, Helpers
 from refit_collector.metrics import Metrics
 from refit_collector.readers import Readers
 from refit_collector.refusals import Refused
@@ -58,12 +59,15 @@ class Store:
             forget=self.registry.forget,
             committed=metrics.commits.observe,
         )
-        self.roller = Roller(self.directory, self.writer, roll_bytes=settings.roll_bytes)
+        self.helpers = Helpers(self.directory, settings.windows)
+        self._helper = Helper(self.directory)
+        self.roller = Roller(self.directory, self.writer, self._helper.ask, roll_bytes=settings.roll_bytes)
         self.retention = Retention(
             self.directory,
             self.writer,
             self.readers,
             Limits(settings.retention_hours, settings.max_bytes, settings.reserve_bytes),
+            self._helper.ask,
             metrics.expired.inc,
         )
         self.checkpoints = Checkpoints(self.directory)
@@ -72,6 +76,8 @@ class Store:
 
     def __enter__(self) -> Self:
         left = self.roller.sweep()
+        for path in (self.directory / SPOOL).iterdir():
+            path.unlink()
         if left:
             log.warning("files that a crash had left were removed", extra={"files": left})
         self._rounds.start()
@@ -87,6 +93,8 @@ class Store:
     def close(self) -> None:
         """Writes what waits, and lets the directory go."""
         self.writer.stop()
+        self._helper.stop()
+        self.helpers.stop()
         os.close(self._lock)
 
     def _go_round(self) -> None:
@@ -96,7 +104,7 @@ class Store:
             pause = ROUND_SECONDS
             try:
                 self.round()
-            except (Refused, OSError) as error:
+            except (Refused, OSError, HelperError) as error:
                 problem = str(error)
             except Exception as error:  # told, counted, and tried again: nothing here may end what stores events
                 log.exception("rolling or expiry failed")
@@ -118,6 +126,8 @@ class Store:
         while found := self.writer.submit(lambda writing: cloudevents.expire(writing, before), grows=False).result():
             for orphan in found:
                 self._metrics.orphans.labels(orphan.namespace, orphan.model, orphan.kind).inc(orphan.halves)
+        self._helper.rest()
+        self.helpers.rest()
         self._metrics.disk.set(self.retention.size())
         self._metrics.segments.set(self.retention.segments())
 

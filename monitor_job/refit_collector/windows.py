@@ -1,6 +1,6 @@
 """Windows: the rows of a model between two moments, with what turned out to be true, as one consistent snapshot.
 
-The rows are first written to a file without a name, within one read transaction, and then sent. So
+The rows are first written to a file, within one read transaction, and then sent. So
 a client that reads slowly holds up nothing, the number of rows is known before the first byte, and
 what fails does so before an answer has begun.
 """
@@ -8,7 +8,6 @@ what fails does so before an answer has begun.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 from refit_collector import columns, parquet
 from refit_collector.kinds import merged
 from refit_collector.readers import Readers
-from refit_collector.snapshots import PARQUET, SPOOL, Asked, model_of, snapshot
+from refit_collector.snapshots import PARQUET, Asked, model_of, snapshot
 
 
 class Counts(NamedTuple):
@@ -32,26 +31,10 @@ class Counts(NamedTuple):
     cut: bool
 
 
-class Spooled(NamedTuple):
-    """A window ready to be sent; who takes it closes the file."""
-
-    file: IO[bytes]
-    size: int
-    counts: Counts
-
-
-def spool(directory: Path, readers: Readers, asked: Asked, media: str) -> Spooled:
-    """The window as a file at its beginning; raises OSError if there is no room for it."""
-    file = tempfile.TemporaryFile(dir=directory / SPOOL)  # noqa: SIM115  # closed by whoever sends it
-    try:
-        with snapshot(directory, readers) as connection:
-            counts = _write(connection, directory, asked, file, media)
-        size = file.tell()
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return Spooled(file, size, counts)
+def write(directory: Path, readers: Readers, asked: Asked, media: str, path: Path) -> Counts:
+    """The window as a file; raises OSError if there is no room for it."""
+    with path.open("wb") as file, snapshot(directory, readers) as connection:
+        return _write(connection, directory, asked, file, media)
 
 
 def _write(connection: sqlite3.Connection, directory: Path, asked: Asked, file: IO[bytes], media: str) -> Counts:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from collector_process import event, lines
-from refit_collector import coverage, labels, records, snapshots, times, windows
+from refit_collector import coverage, labels, records, snapshots, tasks, times, windows
 from refit_collector.events import Bounds, read
 from refit_collector.labels import Label
 from refit_collector.metrics import Metrics
@@ -38,6 +38,11 @@ class Opened:
         self.metrics = Metrics()
         settings = Settings(data_dir=folder, **more)
         self.store = Store(settings, self.metrics, lambda: NOW)
+        self.store.roller._ask = self.store.retention._ask = self.ask
+
+    def ask(self, task: str, **given: Any) -> Any:
+        """What a helper would do, without the process."""
+        return tasks.TASKS[task](self.store.directory, **given)
 
     def take(self, *events: Mapping[str, Any], now: int = NOW) -> records.Stored:
         found = read(lines(*events), Bounds.at(now, 10_000), Shapes())
@@ -52,11 +57,11 @@ class Opened:
         ).result()
 
     def window(self, asked: Asked = ALL, media: str = snapshots.ARROW) -> list[dict[str, Any]]:
-        spooled = windows.spool(self.store.directory, self.store.readers, asked, media)
-        with spooled.file as file:
+        path = self.store.directory / "window"
+        counts = windows.write(self.store.directory, self.store.readers, asked, media, path)
+        with path.open("rb") as file:
             found: list[dict[str, Any]] = pa.ipc.open_stream(file).read_all().to_pylist()
-        assert spooled.counts.rows == len(found)
-        assert spooled.counts.events == len({row["id"] for row in found})
+        assert (counts.rows, counts.events) == (len(found), len({row["id"] for row in found}))
         return found
 
     def ids(self) -> list[str]:
@@ -89,7 +94,7 @@ def test_a_crash_while_rolling_loses_and_doubles_nothing(tmp_path: Path, step: s
     with opened(tmp_path) as store:
         store.take(at_noon("a"), at_noon("b"))
         store.take(at_noon("c"))
-        roller = Roller(tmp_path, store.store.writer, roll_bytes=10**9, at=crash)
+        roller = Roller(tmp_path, store.store.writer, store.ask, roll_bytes=10**9, at=crash)
         with pytest.raises(Crash):
             roller.roll(NOW + HOUR)
         assert store.ids() == ["a", "b", "c"]

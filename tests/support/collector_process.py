@@ -143,8 +143,7 @@ class Born(NamedTuple):
 
 def _nurse(log: Path) -> None:
     """A line with an environment becomes a process, whose number is answered."""
-    for name in ("server", "parquet", "windows"):
-        importlib.import_module(f"refit_collector.{name}")
+    importlib.import_module("refit_collector.server")
     serve = importlib.import_module("refit_collector.__main__").main
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for their exit codes
     while line := sys.stdin.buffer.readline():
