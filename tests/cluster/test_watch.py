@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from heart_rows import Row, drawn, heart_rows, spoiled, without_target
-from real_cluster import Manifest, Space, eventually
+from real_cluster import EXAMPLES, Manifest, Space, eventually
 from refit.api.events import AUDIENCE, LABELS_PATH
 from refit_cluster.places import Places
 from specs import heart
@@ -36,10 +37,12 @@ def rows() -> list[Row]:
 @pytest.fixture(scope="module")
 def watched(space: Space) -> Space:
     """Four models of one spec, served and watched."""
+    columns = yaml.safe_load((EXAMPLES / "heart.yaml").read_text())["spec"]["data"]["columns"]
     quality = {"quality": [{"metric": "f1", "minimum": "0.7"}]}
     for name in MODELS:
         monitoring = WATCHED["monitoring"] | (quality if name == "labelled" else {})
-        space.declare(name, heart(serving=LOGGED) | WATCHED | {"monitoring": monitoring})
+        spec = heart(data={"columns": columns}, serving=LOGGED)
+        space.declare(name, spec | WATCHED | {"monitoring": monitoring})
     for name in MODELS:
         space.becomes_ready(name, 400)
     return space
@@ -89,6 +92,13 @@ def requests(space: Space, model: str) -> list[Manifest]:
     return [request for request in found if request["spec"]["targetRef"]["name"] == model]
 
 
+def answered(space: Space, model: str, name: str = "") -> Manifest | None:
+    """The status of the request of that name, or of the model's first, once somebody has said something in it."""
+    found = [request for request in requests(space, model) if name in ("", request["metadata"]["name"])]
+    status: Manifest = found[0].get("status") or {}
+    return status if "phase" in status else None
+
+
 def test_too_few_rows_are_no_opinion_and_enough_of_the_same_are_no_drift(watched: Space, rows: list[Row]) -> None:
     send(watched, "steady", drawn(rows, 29, seed=1))
     few = until(watched, "steady", lambda found: found["rows"] == 29, "29 rows are seen")
@@ -119,7 +129,7 @@ def test_shifted_traffic_is_drift_and_one_request_names_the_features(watched: Sp
         "Retrain",
         {"thalach", "trestbps"},
     )
-    told = eventually(lambda: requests(watched, "shifted")[0].get("status"), 30, "the request was answered")
+    told = eventually(lambda: answered(watched, "shifted"), 30, "the request was answered")
     assert (told["diagnosis"]["class"], told["phase"]) == ("Drift", "Pending")
     for _ in range(3):
         measure(watched, "shifted")
@@ -145,10 +155,7 @@ def test_a_column_that_is_suddenly_zero_is_a_fault_of_the_requests(watched: Spac
         },
     }
     watched.cluster.client.create(watched.path("refit.dev/v1alpha1", "remediationrequests"), wish).accepted()
-    path = watched.path("refit.dev/v1alpha1", "remediationrequests", "wish")
-    told = eventually(
-        lambda: watched.cluster.client.get(path).accepted().get("status"), 30, "the person's request was answered"
-    )
+    told = eventually(lambda: answered(watched, "zeroed", "wish"), 30, "the person's request was answered")
     assert (told["phase"], told["conditions"][0]["reason"]) == ("Failed", "RequestsInvalid")
 
 
@@ -166,7 +173,7 @@ def test_labels_that_sink_a_metric_are_a_performance_fault(watched: Space, rows:
     assert (found["verdict"], found["quality"]["verdict"], found["quality"]["missed"]) == ("NoDrift", "Low", ["f1"])
     assert condition(watched, "labelled", "QualityOk") == ("False", "QualityLow")
     [request] = eventually(lambda: requests(watched, "labelled"), 30, "a request was made")
-    told = eventually(lambda: requests(watched, "labelled")[0].get("status"), 30, "the request was answered")
+    told = eventually(lambda: answered(watched, "labelled"), 30, "the request was answered")
     assert (request["spec"]["action"], told["diagnosis"]["class"]) == ("Retrain", "Performance")
 
 

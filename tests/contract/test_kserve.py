@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ def cluster(plane: ControlPlane, admin: Client) -> Client:
 def heart(cluster: Client, sample: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
     """A ModelDeployment; what was applied for it is gone at the end."""
     yield Deployment(
+        created=datetime(2026, 11, 21, tzinfo=UTC),
         name="heart",
         namespace=NAMESPACE,
         uid="6a1cf8de-30c1-4ba1-9d0a-0c2f3f0cbb57",
@@ -165,6 +167,8 @@ CONTAINER = {
         {"name": "REFIT_MODEL_NAME", "value": "heart"},
         {"name": "REFIT_MODEL_VERSION", "value": "3"},
         {"name": "REFIT_ARTIFACT_SHA256", "value": "a" * 64},
+        {"name": "REFIT_REQUEST_LOG", "value": '{"mode":"None","mask":[]}'},
+        {"name": "REFIT_SPILL_DIR", "value": "/tmp/request-log"},
         {"name": "INFERENCE_SERVICE_NAME", "value": "heart"},
     ],
     "ports": [{"containerPort": 8080, "protocol": "TCP"}],

@@ -24,6 +24,7 @@ from worlds import drifted, measured, record
 BOUNDS = Monitoring(
     quality=(QualityBound(metric=Metric.F1, minimum="0.8"), QualityBound(metric=Metric.LOG_LOSS, maximum="0.5"))
 )
+EARLIER_STAMP = "2026-11-21T11:00:00Z"
 FAULTY = DataQuality(valid=False, score="30", message="column chol: all 500 rows are 0")
 
 
@@ -33,7 +34,7 @@ def low(metrics: Metrics, *missed: Metric, labelled: int = 300) -> LastMeasureme
 
 
 def alert(name: str, severity: str = "critical") -> AlertSeen:
-    return AlertSeen(name=name, fingerprint="f", severity=severity)
+    return AlertSeen(name=name, fingerprint="f", severity=severity, starts_at=EARLIER_STAMP)
 
 
 def said(found: Diagnosis | None) -> tuple[str, str, tuple[str, ...]] | None:
@@ -105,9 +106,18 @@ def said(found: Diagnosis | None) -> tuple[str, str, tuple[str, ...]] | None:
         pytest.param(None, (alert("SomebodyElses", "page"),), ("Unknown", "0.40", ("alert",)), id="an alert of others"),
         pytest.param(
             drifted("k", chol=0.5),
-            (alert("RefitDataDrift", "warning"),),
+            (alert("ExternalDrift", "warning"),),
             ("Drift", "0.76", ("feature-drift", "alert")),
-            id="an alert that agrees makes it more certain",
+            id="another witness makes it more certain",
+        ),
+        pytest.param(
+            drifted("k", chol=0.5),
+            (alert("RefitDataDrift", "warning"),),
+            ("Drift", "0.47", ("feature-drift",)),
+            id="an alert that repeats the measurement does not",
+        ),
+        pytest.param(
+            measured("k"), (alert("RefitModelMetricLow"),), None, id="an alert of a measurement that was is over"
         ),
     ],
 )

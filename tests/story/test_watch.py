@@ -16,6 +16,8 @@ from refit.kube.cluster import EVENT, JOB, MODEL_DEPLOYMENT, REMEDIATION_REQUEST
 from simulated import NAMESPACE
 from worlds import CONFIG, NOW, WATCHED, drifted, measured, minutes
 
+LATER = "2026-11-21T12:01:00Z"
+
 
 @pytest.fixture
 async def life() -> Life:
@@ -288,21 +290,26 @@ async def test_a_request_for_nothing_is_told_so() -> None:
 
 
 async def test_alerts_alone_open_a_request_and_a_thousand_of_them_open_no_other(life: Life) -> None:
-    alert = AlertSeen(name="RefitLatencyHigh", fingerprint="f1", severity="critical", starts_at="2026-11-21T12:00:00Z")
+    alert = AlertSeen(name="RefitLatencyHigh", fingerprint="f1", severity="critical", starts_at=LATER)
     for number in range(1000):
-        life.alerts.found = [alert, AlertSeen(name="RefitErrorRateHigh", fingerprint=f"f{number}", severity="warning")]
+        life.alerts.found = [
+            alert,
+            AlertSeen(name="RefitErrorRateHigh", fingerprint=f"f{number}", severity="warning", starts_at=LATER),
+        ]
         if number % 100 == 0:
             await life.look()
     [request] = requests(life)
     assert (request["spec"]["action"], request["spec"]["trigger"]["type"], request["spec"]["trigger"]["alerts"][0]) == (
         "Restart",
         "Alert",
-        {"name": "RefitLatencyHigh", "fingerprint": "f1", "startsAt": "2026-11-21T12:00:00Z"},
+        {"name": "RefitLatencyHigh", "fingerprint": "f1", "startsAt": LATER},
     )
 
 
 async def test_an_alert_whose_clock_is_wrong_starts_nothing(life: Life) -> None:
-    life.alerts.found = [AlertSeen(name="RefitLatencyHigh", fingerprint="f", severity="critical", clock_suspect=True)]
+    life.alerts.found = [
+        AlertSeen(name="RefitLatencyHigh", fingerprint="f", severity="critical", starts_at=LATER, clock_suspect=True)
+    ]
     await life.look(2)
     assert (requests(life), life.condition("Diagnosed")) == ([], ("False", "NothingFound"))
 
@@ -396,6 +403,24 @@ async def test_a_signed_event_may_ask_for_a_measurement(life: Life) -> None:
 
 
 async def test_a_flood_of_alerts_is_said(life: Life) -> None:
-    life.alerts.found = [AlertSeen(name="RefitLatencyHigh", fingerprint=str(number)) for number in range(31)]
+    life.alerts.found = [
+        AlertSeen(name="RefitLatencyHigh", fingerprint=str(number), starts_at=LATER) for number in range(31)
+    ]
     await life.look()
     assert "more alerts came in a short time" in find_message(life, "Diagnosed")
+
+
+async def test_an_alert_from_before_the_model_is_about_another_one(life: Life) -> None:
+    before = "2026-11-21T11:59:00Z"
+    life.alerts.found = [AlertSeen(name="RefitLatencyHigh", fingerprint="f", severity="critical", starts_at=before)]
+    await life.look(2)
+    assert (requests(life), life.condition("Diagnosed")) == ([], ("False", "NothingFound"))
+
+
+async def test_alerts_that_repeat_the_measurement_are_named_on_its_request(life: Life) -> None:
+    await life.measure(lambda key: drifted(key, thalach=0.9))
+    life.alerts.found = [AlertSeen(name="RefitDataDrift", fingerprint="f", severity="warning", starts_at=LATER)]
+    await life.look(3)
+    [request] = requests(life)
+    assert request["status"]["alerts"] == [{"name": "RefitDataDrift", "fingerprint": "f", "startsAt": LATER}]
+    assert request["status"]["diagnosis"]["rules"] == ["feature-drift"]

@@ -51,6 +51,7 @@ def deployment(status: ModelDeploymentStatus | None = None, **changes: Any) -> D
         "uid": UID,
         "generation": 1,
         "resource_version": "7",
+        "created": datetime(2026, 11, 1, tzinfo=UTC),
         "spec": spec(),
         "status": status or ModelDeploymentStatus(),
     }

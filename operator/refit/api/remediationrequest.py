@@ -217,6 +217,7 @@ class RemediationRequestStatus(ApiModel):
     phase: RequestPhase | None = None
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS_SCHEMA)] = ()
     diagnosis: Diagnosis | None = None
+    alerts: Annotated[tuple[AlertReference, ...], Field(max_length=32)] = ()
     proposal: Proposal | None = None
     approvals: (
         Annotated[dict[str, ApprovalEntry], Field(max_length=16, json_schema_extra=rules(KEYED_BY_USER))] | None

@@ -38,21 +38,17 @@ class Finding:
 
 
 ALERT_CLASSES = {
-    "RefitDataDrift": DiagnosisClass.DRIFT,
-    "RefitPredictionDrift": DiagnosisClass.DRIFT,
     "ExternalDrift": DiagnosisClass.DRIFT,
-    "RefitModelMetricLow": DiagnosisClass.PERFORMANCE,
     "ExternalPerformance": DiagnosisClass.PERFORMANCE,
-    "RefitQueryBreached": DiagnosisClass.PERFORMANCE,
-    "RefitDataQuality": DiagnosisClass.DATA_QUALITY,
     "RefitLatencyHigh": DiagnosisClass.SYSTEM_ERROR,
     "RefitErrorRateHigh": DiagnosisClass.SYSTEM_ERROR,
     "RefitNoTraffic": DiagnosisClass.SYSTEM_ERROR,
     "RefitResourceHigh": DiagnosisClass.SYSTEM_ERROR,
-    "RefitCollectorLoss": DiagnosisClass.SYSTEM_ERROR,
-    "RefitMonitorStale": DiagnosisClass.SYSTEM_ERROR,
 }
 """What Refit's own alerts are about, and what signed events report; anything else is Unknown until a person has looked."""
+
+ECHOES = ("RefitDataDrift", "RefitPredictionDrift", "RefitModelMetricLow", "RefitQueryBreached", "RefitDataQuality")
+"""Alerts that only repeat what a measurement said. It is the witness; to hear it twice makes nothing more certain."""
 
 ALERT_CONTRIBUTIONS = {"critical": 0.75, "warning": 0.55, "info": 0.2}
 OTHER_CONTRIBUTION = 0.4
@@ -72,7 +68,8 @@ def diagnose(
     monitoring: Monitoring | None, last: LastMeasurement | None, alerts: tuple[AlertSeen, ...]
 ) -> Diagnosis | None:
     """The diagnosis, or None if no rule holds."""
-    found = (*_measured(monitoring, last), *(_alert(alert) for alert in alerts if not alert.clock_suspect))
+    witnesses = (alert for alert in alerts if not alert.clock_suspect and alert.name not in ECHOES)
+    found = (*_measured(monitoring, last), *map(_alert, witnesses))
     if not found:
         return None
     severity = 1 - prod(1 - finding.weight * finding.contribution for finding in found)

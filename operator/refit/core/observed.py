@@ -43,6 +43,7 @@ class Deployment:
     uid: str
     generation: int
     resource_version: str
+    created: datetime
     spec: ModelDeploymentSpec
     status: ModelDeploymentStatus
     train_requested: str = ""
@@ -136,8 +137,8 @@ class AlertSeen:
 
     name: str
     fingerprint: str
+    starts_at: str
     severity: str = ""
-    starts_at: str = ""
     summary: str = ""
     flapping: bool = False
     clock_suspect: bool = False

@@ -14,6 +14,7 @@ from refit.api.conditions import Condition, ConditionStatus, find, merge
 from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase, VersionRecord, VersionState
 from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
+from refit.api.times import moment
 from refit.core import inference, monitoring, serving, training
 from refit.core.diagnosis import diagnose
 from refit.core.job import training_job
@@ -167,11 +168,13 @@ def _watching(seen: Observed, draft: Plan, now: datetime, config: Config) -> tup
 def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tuple[Plan, tuple[Told, ...]]:
     deployment, remediation = seen.deployment, seen.deployment.spec.remediation
     last = draft.status.last_measurement
-    diagnosis = diagnose(deployment.spec.monitoring, last, seen.alerts)
+    # An alert that began before this ModelDeployment was there is about another one of the same name.
+    alerts = tuple(alert for alert in seen.alerts if moment(alert.starts_at) >= deployment.created)
+    diagnosis = diagnose(deployment.spec.monitoring, last, alerts)
     still_open = tuple(request.name for request in seen.requests if request.open)
     draft = replace(
         draft,
-        answers=answers(deployment, seen.requests, diagnosis, now),
+        answers=answers(deployment, seen.requests, diagnosis, alerts, now),
         status=draft.status.model_copy(update={"open_requests": still_open[:32] or None}),
     )
     if remediation is None:
@@ -179,7 +182,7 @@ def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tu
     if diagnosis is None:
         return draft, ((ConditionType.DIAGNOSED, ConditionStatus.FALSE, Reason.NOTHING_FOUND, "no rule holds"),)
     proposed = respond(diagnosis, remediation.policy, draft.status.history)
-    evidence = Evidence(last=last, alerts=seen.alerts)
+    evidence = Evidence(last=last, alerts=alerts)
     decision = decide(deployment, remediation, diagnosis, proposed, evidence, seen.requests, config, now)
     if decision.request is not None:
         draft = replace(draft, create=(*draft.create, decision.request))

@@ -109,12 +109,16 @@ def proposal(deployment: Deployment, request: RequestSeen, diagnosis: Diagnosis)
     return Proposal(digest=f"sha256:{meta.sha256(content)}", text=text[:1024], change=changes)
 
 
-def _trigger(evidence: Evidence) -> Trigger:
-    last = evidence.last
-    alerts = tuple(
+def references(alerts: tuple[AlertSeen, ...]) -> tuple[AlertReference, ...]:
+    """The alerts as a request names them."""
+    return tuple(
         AlertReference(name=alert.name[:256], fingerprint=alert.fingerprint[:64], starts_at=alert.starts_at or None)
-        for alert in evidence.alerts[:32]
+        for alert in alerts[:32]
     )
+
+
+def _trigger(evidence: Evidence) -> Trigger:
+    last, alerts = evidence.last, references(evidence.alerts)
     drifted = last is not None and last.verdict == Verdict.DRIFT
     return Trigger(
         type=TriggerType.ALERT if alerts else TriggerType.DRIFT,

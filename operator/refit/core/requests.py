@@ -11,11 +11,17 @@ from datetime import datetime
 from refit.api.conditions import Condition, ConditionStatus, merge
 from refit.api.reasons import ConditionType, Reason
 from refit.api.remediation import RemediationMode
-from refit.api.remediationrequest import Action, Diagnosis, RemediationRequestStatus, RequestPhase
+from refit.api.remediationrequest import (
+    Action,
+    AlertReference,
+    Diagnosis,
+    RemediationRequestStatus,
+    RequestPhase,
+)
 from refit.api.times import moment, stamp
 from refit.core.monitoring import requests_problem
-from refit.core.observed import Deployment, RequestSeen
-from refit.core.proposals import proposal
+from refit.core.observed import AlertSeen, Deployment, RequestSeen
+from refit.core.proposals import proposal, references
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +33,15 @@ class Answer:
 
 
 def answers(
-    deployment: Deployment | None, requests: tuple[RequestSeen, ...], diagnosis: Diagnosis | None, now: datetime
+    deployment: Deployment | None,
+    requests: tuple[RequestSeen, ...],
+    diagnosis: Diagnosis | None,
+    alerts: tuple[AlertSeen, ...],
+    now: datetime,
 ) -> tuple[Answer, ...]:
     """Answers to the requests whose status says something else; without a target each learns that there is none."""
     found = (
-        Answer(request=request, status=_status(deployment, request, diagnosis, now))
+        Answer(request=request, status=_status(deployment, request, diagnosis, alerts, now))
         for request in requests
         if request.open
     )
@@ -44,7 +54,11 @@ def _without_decisions(status: RemediationRequestStatus) -> RemediationRequestSt
 
 
 def _status(
-    deployment: Deployment | None, request: RequestSeen, diagnosis: Diagnosis | None, now: datetime
+    deployment: Deployment | None,
+    request: RequestSeen,
+    diagnosis: Diagnosis | None,
+    alerts: tuple[AlertSeen, ...],
+    now: datetime,
 ) -> RemediationRequestStatus:
     phase, reason, message = _judged(deployment, request, now)
     update: dict[str, object] = {}
@@ -63,11 +77,18 @@ def _status(
     return _without_decisions(request.status).model_copy(
         update={
             **update,
+            "alerts": _told(request, alerts) if request.ours else request.status.alerts,
             "phase": phase,
             "observed_generation": request.generation,
             "conditions": merge(request.status.conditions, (ready,)),
         }
     )
+
+
+def _told(request: RequestSeen, alerts: tuple[AlertSeen, ...]) -> tuple[AlertReference, ...]:
+    """The alerts that came while the request was open, each once; those that stopped are kept."""
+    known = {alert.fingerprint: alert for alert in (*references(alerts), *request.status.alerts)}
+    return tuple(sorted(known.values(), key=lambda alert: (alert.starts_at or "", alert.fingerprint)))[:32]
 
 
 def _judged(deployment: Deployment | None, request: RequestSeen, now: datetime) -> tuple[RequestPhase, Reason, str]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from refit.api import jobs, meta
 from refit.api.deploymentstatus import MeasurementPhase, TrainingPhase, VersionRecord, VersionState, status_of
 from refit.api.modeldeployment import spec_of
+from refit.api.times import moment
 from refit.core import inference, serving, training
 from refit.core.job import CONTAINER as TRAINER
 from refit.core.measurementjob import CONTAINER as MONITOR
@@ -121,6 +122,7 @@ def parse(manifest: Manifest, asked: str = "") -> Deployment:
         uid=metadata["uid"],
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
+        created=moment(metadata["creationTimestamp"]),
         spec=spec,
         status=status,
         train_requested=annotations.get(TRAIN_REQUESTED, "")[:64],

@@ -79,7 +79,7 @@ class Reconciler:
         observed = await observe(self.cluster, self.endpoint, self.alerts, key, now, requested=requested)
         if observed is None:  # deleted; owner references collect its children
             if requested:
-                for answer in answers(None, await requests_about(self.cluster, key), None, now):
+                for answer in answers(None, await requests_about(self.cluster, key), None, (), now):
                     await write_answer(self.cluster, key[0], answer)
                 self.noticed.forget(key)
             self.metrics.forget(key)
