@@ -99,6 +99,12 @@ def answered(space: Space, model: str, name: str = "") -> Manifest | None:
     return status if "phase" in status else None
 
 
+def alerted(space: Space, model: str) -> set[str] | None:
+    """Names of the alerts that reached the model's request by way of metric, rule and webhook."""
+    status = answered(space, model) or {}
+    return {alert["name"] for alert in status.get("alerts") or []} or None
+
+
 def test_too_few_rows_are_no_opinion_and_enough_of_the_same_are_no_drift(watched: Space, rows: list[Row]) -> None:
     send(watched, "steady", drawn(rows, 29, seed=1))
     few = until(watched, "steady", lambda found: found["rows"] == 29, "29 rows are seen")
@@ -131,8 +137,9 @@ def test_shifted_traffic_is_drift_and_one_request_names_the_features(watched: Sp
     )
     told = eventually(lambda: answered(watched, "shifted"), 30, "the request was answered")
     assert (told["diagnosis"]["class"], told["phase"]) == ("Drift", "Pending")
-    for _ in range(3):
-        measure(watched, "shifted")
+    fired = eventually(lambda: alerted(watched, "shifted"), 90, "Prometheus saw it, the rule fired, Alertmanager told")
+    assert "RefitDataDrift" in fired
+    measure(watched, "shifted")
     assert [again["metadata"]["name"] for again in requests(watched, "shifted")] == [request["metadata"]["name"]]
     assert condition(watched, "shifted", "Ready") == ("True", "Serving")
 

@@ -168,7 +168,7 @@ CONTAINER = {
         {"name": "REFIT_MODEL_VERSION", "value": "3"},
         {"name": "REFIT_ARTIFACT_SHA256", "value": "a" * 64},
         {"name": "REFIT_REQUEST_LOG", "value": '{"mode":"None","mask":[]}'},
-        {"name": "REFIT_SPILL_DIR", "value": "/tmp/request-log"},
+        {"name": "REFIT_SPILL_DIR", "value": "/tmp/request-log"},  # noqa: S108  # of the container
         {"name": "INFERENCE_SERVICE_NAME", "value": "heart"},
     ],
     "ports": [{"containerPort": 8080, "protocol": "TCP"}],
