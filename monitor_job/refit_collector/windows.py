@@ -8,7 +8,7 @@ what fails does so before an answer has begun.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -105,11 +105,25 @@ def _rows(
         " WHERE h.model = :model AND h.version = ifnull(:version, h.version) AND h.seq > v.rolled_to"
         " AND h.until >= :since AND h.since < :until ORDER BY h.seq"
     )
+    gathered: list[columns.Event] = []
+    of: tuple[int, str] | None = None
     for version, body, text in connection.execute(statement, within):
-        events = [event for event in columns.events_of(body) if asked.since <= event[1] < asked.until]
-        known = {name: kind for name, kind in orjson.loads(text).items() if name in names}
+        if of not in {None, (version, text)} or len(gathered) >= parquet.EVENTS_AT_ONCE:
+            yield from _lately(gathered, of, names)
+            gathered = []
+        of = (version, text)
+        gathered += [event for event in columns.events_of(body) if asked.since <= event[1] < asked.until]
+    yield from _lately(gathered, of, names)
+
+
+def _lately(
+    events: Sequence[columns.Event], of: tuple[int, str] | None, names: Collection[str]
+) -> Iterator[pa.RecordBatch]:
+    """Events of one version that came in chunks; small chunks together make one batch."""
+    if of is not None:
+        known = {name: kind for name, kind in orjson.loads(of[1]).items() if name in names}
         for at in range(0, len(events), parquet.EVENTS_AT_ONCE):
-            yield columns.batch(events[at : at + parquet.EVENTS_AT_ONCE], version, known)
+            yield columns.batch(events[at : at + parquet.EVENTS_AT_ONCE], of[0], known)
 
 
 class _Truths:
