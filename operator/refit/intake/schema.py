@@ -61,6 +61,8 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+    # A delivery of five hundred would spill into a temporary file, and the operator's root can not be written.
+    connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 
