@@ -50,6 +50,22 @@ say "V2: tensors, columns by name"
 run curl --silent --fail-with-body "http://localhost:$port/v2/models/heart/infer" -d @request-v2.json
 echo
 
+say "6. The world changes: 300 patients who are older and sicker than those that the model learned from"
+run python3 traffic.py "http://localhost:$port" 300
+
+say "7. Refit measures every few minutes; here it is asked to do it now"
+for attempt in 1 2 3 4 5; do
+    kubectl annotate mdep heart -n "$namespace" refit.dev/measure-requested-at="$(date -u +%FT%TZ)-$attempt" --overwrite >/dev/null
+    kubectl wait mdep/heart -n "$namespace" --for=condition=Drifted --timeout=30s >/dev/null 2>&1 && break
+done
+run kubectl get mdep heart -n "$namespace"
+kubectl get mdep heart -n "$namespace" -o jsonpath='{range .status.conditions[?(@.type=="Drifted")]}Drifted={.status}: {.message}{"\n"}{end}'
+
+say "8. What it would do about that, for a person to decide"
+kubectl wait rreq --all -n "$namespace" --for=jsonpath='{.status.phase}'=Pending --timeout=30s >/dev/null
+run kubectl get rreq -n "$namespace"
+kubectl get rreq -n "$namespace" -o jsonpath='{range .items[*]}{.status.proposal.text}{"\n"}{end}'
+
 say "What to try next"
 cat <<NEXT
   kubectl describe mdep heart -n $namespace              # conditions and events: why it is as it is

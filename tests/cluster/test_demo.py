@@ -13,7 +13,7 @@ from real_cluster import EXAMPLES, RealCluster
 pytestmark = pytest.mark.cluster
 
 
-def test_the_demonstration_ends_with_two_real_answers(cluster: RealCluster) -> None:
+def test_the_demonstration_ends_with_two_real_answers_and_a_proposal(cluster: RealCluster) -> None:
     kubectl, _, kubeconfig = cluster.kubectl
     environment = os.environ | {
         "PATH": f"{Path(kubectl).parent}:{os.environ['PATH']}",
@@ -27,6 +27,8 @@ def test_the_demonstration_ends_with_two_real_answers(cluster: RealCluster) -> N
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert '"predictions":[{"label":0,"probabilities":{"0":' in done.stdout
+        assert "Drifted=True" in done.stdout
+        assert "Retrain heart: feature-drift(" in done.stdout
         assert '"outputs":[{"name":"label","shape":[1],"datatype":"INT64","data":[0]}' in done.stdout
     finally:
         cluster.client.delete("/api/v1/namespaces/e2e-demo")
