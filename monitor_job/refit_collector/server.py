@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -30,6 +31,8 @@ GRACE_SECONDS = 20
 SWITCH_SECONDS = 0.001
 """How soon a thread that answers gets its turn from one that rolls; Python's default is five times that."""
 REVIEW_SECONDS = 5.0
+GARBAGE_THRESHOLD = 50_000
+"""New objects between two looks for cycles; with Python's 700 each batch of events would cause several."""
 
 
 class _Server(uvicorn.Server):
@@ -79,6 +82,10 @@ async def _serve(settings: Settings, store: Store, metrics: Metrics, gauges: Gau
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        # What is there by now stays; and an event is thousands of small lists, which are no garbage to look for.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
         log.info("listens", extra={"settings": settings.model_dump(mode="json")})
         await _Server(config).serve(sockets=[listening])
 
