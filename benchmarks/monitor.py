@@ -1,6 +1,6 @@
 """How often the monitor cries wolf, what it finds, and what it costs; beside Evidently on the same windows.
 
-    python benchmarks/monitor.py [--windows 2000] [--theirs 100] [--rows 1000000] [--json out.json]
+    python benchmarks/monitor.py [--windows 2000] [--theirs 40] [--rows 1000000] [--json out.json]
 
 Windows are rows of the Ames sample drawn with replacement: 20 of its columns, 12 numbers and 8 categories, many with
 ties and rare values. Each twenty have a reference of their own, of 1,000 rows drawn likewise, so nothing has changed.
@@ -56,7 +56,7 @@ STEPS = np.round(np.geomspace(0.03, 3.0, 21), 3)
 Change = Callable[[dict[str, Any], np.random.Generator], None]
 
 
-def run(windows: int = 2000, theirs: int = 100, rows: int = 1_000_000) -> list[dict[str, Any]]:
+def run(windows: int = 2000, theirs: int = 40, rows: int = 1_000_000) -> list[dict[str, Any]]:
     """One record per figure."""
     population = _population()
     found: list[Figure] = []
@@ -293,7 +293,7 @@ def _population() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=2000, help="unchanged windows of each size")
-    parser.add_argument("--theirs", type=int, default=100, help="of these, how many Evidently sees too")
+    parser.add_argument("--theirs", type=int, default=40, help="of these, how many Evidently sees too")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the table that is timed")
     parser.add_argument("--json", type=Path, help="file for the records")
     parser.add_argument("--cost", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
