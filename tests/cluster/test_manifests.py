@@ -20,18 +20,12 @@ ROOT: Path = EXAMPLES.parent
         pytest.param(
             [
                 "namespace",
-                "serviceaccount",
-                "clusterrole",
-                "clusterrolebinding",
+                *["serviceaccount", "clusterrole", "clusterrolebinding"] * 2,
                 "configmap",
-                "service",
-                "service",
-                "persistentvolumeclaim",
-                "deployment",
-                "deployment",
+                *["service", "persistentvolumeclaim", "deployment"] * 3,
             ],
             ("-k", str(ROOT / "manifests")),
-            id="the operator and MLflow",
+            id="the operator, the collector and MLflow",
         ),
     ],
 )

@@ -30,7 +30,11 @@ def rows() -> list[Row]:
 @pytest.fixture(scope="module")
 def watched(space: Space) -> Space:
     spec = heart(serving={"requestLog": {"mode": "All"}})
-    monitoring = {"intervalSeconds": 86400, "window": {"minRows": 100}}
+    monitoring = {
+        "intervalSeconds": 86400,
+        "window": {"minRows": 100},
+        "queries": [{"name": "refunds", "promql": "vector(2)", "max": "3"}],
+    }
     space.declare("heart", spec | {"monitoring": monitoring, "remediation": {"mode": "Observe"}})
     space.becomes_ready("heart", 300)
     return space
@@ -43,7 +47,9 @@ def numbers(rows: list[Row]) -> list[Row]:
 
 def test_unshifted_traffic_raises_nothing_however_often_it_is_measured(watched: Space, rows: list[Row]) -> None:
     send(watched, "heart", numbers(drawn(rows, 100, seed=0)))
-    until(watched, "heart", lambda found: found["rows"] >= 100, "the first rows are seen")
+    first = until(watched, "heart", lambda found: found["rows"] >= 100, "the first rows are seen")
+    [query] = first["queries"]
+    assert (query["name"], float(query["value"]), query["breached"]) == ("refunds", 2.0, False)
     verdicts = []
     for seed in range(1, STEADY + 1):
         send(watched, "heart", numbers(drawn(rows, 40, seed=seed)))
