@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -46,6 +47,14 @@ def watched(space: Space) -> Space:
     return space
 
 
+def report(space: Space, address: str) -> bytes:
+    """The report as MLflow keeps it."""
+    with space.cluster.forwarded("mlflow", 5000) as mlflow:
+        answer = httpx.get(f"{mlflow}{urlsplit(address).path}", timeout=60)
+    assert answer.status_code == 200, answer.text[:300]
+    return answer.content
+
+
 def alerted(space: Space, model: str) -> set[str] | None:
     """Names of the alerts that reached the model's request by way of metric, rule and webhook."""
     status = answered(space, model) or {}
@@ -84,6 +93,8 @@ def test_shifted_traffic_is_drift_and_one_request_names_the_features(watched: Sp
     )
     told = eventually(lambda: answered(watched, "shifted"), 30, "the request was answered")
     assert (told["diagnosis"]["class"], told["phase"]) == ("Drift", "Pending")
+    page = report(watched, found["report"])
+    assert (b"<html" in page[:1000].lower(), 100_000 < len(page) <= 6_000_000) == (True, True)
     fired = eventually(lambda: alerted(watched, "shifted"), 90, "Prometheus saw it, the rule fired, Alertmanager told")
     assert "RefitDataDrift" in fired
     measure(watched, "shifted")
