@@ -78,8 +78,10 @@ def quality(columns: Sequence[ColumnQuality], repeated: Repetition | None) -> Qu
     """All columns together: each share is the mean of the columns' and of the worst one's."""
     problems = tuple(problem for column in columns for problem in column.problems)
     excess = repeated.excess if repeated is not None else 0.0
-    if repeated is not None and excess > REPEATED:
-        problems += (f"{repeated.repeated} of {repeated.rows} rows repeat another row, far more than in training data",)
+    if repeated is not None and repeated.same > REPEATED:
+        problems += (
+            f"{repeated.repeated} of {repeated.rows} rows repeat another row, nearly all of them one and the same",
+        )
     return Quality(
         completeness=_share([column.missing for column in columns]),
         validity=_share([column.invalid for column in columns]),
@@ -191,6 +193,9 @@ class Repetition:
     rows: int
     repeated: int
     excess: float
+    same: float
+    """The share that one and the same row has. Many rows that come twice are a small world, or a sender that tries
+    again; one row that comes always is no world at all."""
 
 
 class RowCodes:
@@ -226,8 +231,8 @@ class RowCodes:
         usual = (profile.equal_pairs + 2 * math.sqrt(profile.equal_pairs) + 3) / pairs
         expected = min(1.0, (rows - 1) / 2 * usual)
         found = float((sizes * (sizes - 1)).sum() / max(1, rows * (rows - 1)))
-        stuck = math.sqrt(max(0.0, found - usual))
-        return Repetition(rows, repeated, min(1.0, max(0.0, repeated / max(1, rows) - expected, stuck)))
+        same = math.sqrt(max(0.0, found - usual))
+        return Repetition(rows, repeated, min(1.0, max(0.0, repeated / max(1, rows) - expected, same)), same)
 
 
 def _share(bad: Sequence[float]) -> float:

@@ -73,6 +73,13 @@ def test_one_request_sent_again_and_again_is_no_400_rows() -> None:
     assert any(told.startswith("399 of 400 rows repeat another row") for told in quality.problems)
 
 
+def test_a_small_world_whose_rows_come_again_is_fit() -> None:
+    few = rows(100, RNG(5))
+    again = RNG(6).integers(0, 100, 400)
+    quality = found(400, **{name: [values[place] for place in again] for name, values in few.items()})
+    assert (quality.problems, quality.uniqueness < 0.5) == ((), True)
+
+
 def test_the_score_is_the_written_formula() -> None:
     quality = Quality(completeness=0.9, validity=0.8, consistency=0.6, uniqueness=0.5, problems=())
     assert quality.score == pytest.approx(100 * (0.3 * 0.9 + 0.3 * 0.8 + 0.25 * 0.6 + 0.15 * 0.5))
