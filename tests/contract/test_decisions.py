@@ -127,6 +127,7 @@ def test_the_operators_status_leaves_decisions_alone(admin: Client, status: dict
     assert found == {
         "approvals": {"alice": YES},
         "attempts": 0,
+        "alerts": [],
         "conditions": [],
         "reports": [],
         **({} if status else {"observedGeneration": -1}),
