@@ -37,6 +37,8 @@ class Finding:
     weight: float = 1.0
 
 
+REASONING_LIMIT = 1024
+
 ALERT_CLASSES = {
     "ExternalDrift": DiagnosisClass.DRIFT,
     "ExternalPerformance": DiagnosisClass.PERFORMANCE,
@@ -81,9 +83,6 @@ def diagnose(
         rules=tuple(dict.fromkeys(finding.rule for finding in found))[:32],
         reasoning=reasoning if len(reasoning) <= REASONING_LIMIT else reasoning[: REASONING_LIMIT - 2] + " …",
     )
-
-
-REASONING_LIMIT = 1024
 
 
 def _share(finding: Finding) -> str:

@@ -12,19 +12,20 @@ from refit.api import jobs, meta
 from refit.api.deploymentstatus import VersionRecord
 from refit.core.observed import Config, Deployment, Manifest
 from refit.core.pods import (
+    TMP,
+    TMP_VOLUME,
     collector_environment,
     collector_mounts,
     collector_volumes,
-    container_security,
     environment,
     pod_security,
     resources,
+    surroundings,
 )
 
 ROLE = "predictor"
 CONTAINER = "kserve-container"
 PORT = 8080
-TMP = "/tmp"  # noqa: S108  # the container's own, an emptyDir: it outlives a container that is restarted
 DRAIN_SECONDS = 5
 """How long a predictor that is asked to stop keeps answering, while its address leaves every node's tables."""
 
@@ -61,13 +62,10 @@ def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
                         "failureThreshold": 3,
                     },
                     "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
-                    "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
-                    "terminationMessagePolicy": "File",
-                    "securityContext": container_security(),
-                    "volumeMounts": [{"name": "tmp", "mountPath": TMP}, *collector_mounts(config)],
+                    **surroundings(collector_mounts(config)),
                 }
             ],
-            "volumes": [{"name": "tmp", "emptyDir": {}}, *collector_volumes(config)],
+            "volumes": [TMP_VOLUME, *collector_volumes(config)],
         },
     }
 

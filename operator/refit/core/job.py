@@ -9,7 +9,7 @@ from refit.api import jobs, meta
 from refit.api.deploymentstatus import TrainingStatus
 from refit.api.results import EXIT_REFUSED
 from refit.core.observed import Config, Deployment, Manifest
-from refit.core.pods import container_security, environment, pod_security, resources
+from refit.core.pods import environment, job_template, resources, surroundings
 
 ROLE = "trainer"
 CONTAINER = "trainer"
@@ -46,17 +46,7 @@ def training_job(deployment: Deployment, training: TrainingStatus, config: Confi
                     },
                 ]
             },
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "restartPolicy": "Never",
-                    "automountServiceAccountToken": False,
-                    "enableServiceLinks": False,
-                    "securityContext": pod_security(),
-                    "containers": [_container(deployment, training, config)],
-                    "volumes": [{"name": "tmp", "emptyDir": {}}, *_data_volumes(deployment)],
-                },
-            },
+            "template": job_template(labels, _container(deployment, training, config), _data_volumes(deployment)),
         },
     }
 
@@ -101,10 +91,7 @@ def _container(deployment: Deployment, training: TrainingStatus, config: Config)
         ],
         **({"envFrom": [{"secretRef": {"name": secret.name}}]} if secret else {}),
         "resources": resources(deployment.spec.training.resources),
-        "securityContext": container_security(),
-        "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],  # noqa: S108  # the container's own, an emptyDir
+        **surroundings(mounts),
     }
 
 

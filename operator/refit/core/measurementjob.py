@@ -15,10 +15,10 @@ from refit.core.pods import (
     collector_environment,
     collector_mounts,
     collector_volumes,
-    container_security,
     environment,
-    pod_security,
+    job_template,
     resources,
+    surroundings,
 )
 
 ROLE = "monitor"
@@ -59,17 +59,7 @@ def measurement_job(
         "spec": {
             "backoffLimit": 1,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "restartPolicy": "Never",
-                    "automountServiceAccountToken": False,
-                    "enableServiceLinks": False,
-                    "securityContext": pod_security(),
-                    "containers": [_container(deployment, order, config)],
-                    "volumes": [{"name": "tmp", "emptyDir": {}}, *collector_volumes(config)],
-                },
-            },
+            "template": job_template(labels, _container(deployment, order, config), collector_volumes(config)),
         },
     }
 
@@ -90,8 +80,5 @@ def _container(deployment: Deployment, order: MeasurementOrder, config: Config) 
             }
         ),
         "resources": resources(RESOURCES),
-        "securityContext": container_security(),
-        "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *collector_mounts(config)],  # noqa: S108  # the container's own, an emptyDir
+        **surroundings(collector_mounts(config)),
     }

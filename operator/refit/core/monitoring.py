@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from refit.api import meta
 from refit.api.conditions import ConditionStatus
-from refit.api.deploymentstatus import MeasurementPhase, MeasurementStatus, VersionRecord, VersionState
+from refit.api.deploymentstatus import MeasurementPhase, MeasurementStatus, VersionRecord
 from refit.api.measured import LastMeasurement, QualityVerdict, Verdict
 from refit.api.modeldeployment import RequestLogMode
 from refit.api.monitoring import Monitoring
@@ -21,6 +21,7 @@ from refit.api.reasons import ConditionType, Reason
 from refit.api.results import ResultUnreadableError, decode_measurement
 from refit.api.times import moment, stamp
 from refit.core.observed import Config, Deployment, JobSeen, JobState
+from refit.core.serving import served
 
 Told = tuple[ConditionType, ConditionStatus, str, str]
 """A condition's type, status, reason and message."""
@@ -54,11 +55,6 @@ def obstacle(deployment: Deployment, record: VersionRecord | None, config: Confi
         )
         return Reason.NO_REFERENCE, f"version {record.version} has no profile of its data; train again: {command}"
     return None
-
-
-def served(history: tuple[VersionRecord, ...]) -> VersionRecord | None:
-    """The version that answers."""
-    return next((record for record in history if record.state == VersionState.SERVING), None)
 
 
 def step(

@@ -139,7 +139,6 @@ class AlertSeen:
     fingerprint: str
     starts_at: str
     severity: str = ""
-    summary: str = ""
     flapping: bool = False
     clock_suspect: bool = False
 

@@ -130,7 +130,7 @@ def _serving(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime
             (seen.service.manifest, inference.inference_service(deployment, record, config)),
         )
         apply = tuple(wanted for found, wanted in pairs if not inference.covers(found, wanted))
-    served = next((other for other in history if other.state == VersionState.SERVING), None)
+    served = serving.served(history)
     return replace(
         draft,
         apply=apply,
@@ -149,7 +149,7 @@ def _serving(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime
 def _watching(seen: Observed, draft: Plan, now: datetime, config: Config) -> tuple[Plan, tuple[Told, ...]]:
     deployment, history = seen.deployment, draft.status.history
     step = monitoring.step(deployment, history, seen.measurement, config, now)
-    record = monitoring.served(history)
+    record = serving.served(history)
     create: tuple[Manifest, ...] = ()
     if step.create and step.status is not None and record is not None and deployment.spec.monitoring is not None:
         create = (measurement_job(deployment, deployment.spec.monitoring, record, step.status, config),)

@@ -35,6 +35,35 @@ def container_security() -> Manifest:
     }
 
 
+TMP = "/tmp"  # noqa: S108  # the container's own, an emptyDir: it outlives a container that is restarted
+TMP_VOLUME: Manifest = {"name": "tmp", "emptyDir": {}}
+
+
+def surroundings(mounts: list[Manifest]) -> Manifest:
+    """What each container of ours has: its security context, its last words, a place to write, and these mounts."""
+    return {
+        "securityContext": container_security(),
+        "terminationMessagePath": jobs.TERMINATION_LOG_PATH,
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": TMP_VOLUME["name"], "mountPath": TMP}, *mounts],
+    }
+
+
+def job_template(labels: Mapping[str, str], container: Manifest, volumes: list[Manifest]) -> Manifest:
+    """The pod of a Job: it runs once, and has no access to the API server."""
+    return {
+        "metadata": {"labels": dict(labels)},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": pod_security(),
+            "containers": [container],
+            "volumes": [TMP_VOLUME, *volumes],
+        },
+    }
+
+
 def environment(values: Mapping[str, str]) -> list[Manifest]:
     """Environment variables in a container's form.
 

@@ -92,10 +92,15 @@ def judged(history: History, seen: ServiceSeen, proof: Proof | None, config: Con
 
 def serving_status(history: History) -> ServingStatus | None:
     """The version that was proved, for status."""
-    record = next((record for record in history if record.state == VersionState.SERVING), None)
+    record = served(history)
     if record is None or record.since is None:
         return None
     return ServingStatus(version=record.version, artifact=record.artifact, since=record.since)
+
+
+def served(history: History) -> VersionRecord | None:
+    """The version that answers."""
+    return next((record for record in history if record.state == VersionState.SERVING), None)
 
 
 def _profile(registered: Registered) -> Artifact | None:

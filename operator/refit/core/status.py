@@ -17,6 +17,7 @@ from refit.api.reasons import ConditionType, Reason
 from refit.api.times import stamp
 from refit.core.monitoring import Told
 from refit.core.observed import ServiceSeen
+from refit.core.serving import served
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def finding_of(facts: Facts) -> Finding | None:
 
 
 def _serving(facts: Facts) -> VersionRecord | None:
-    return next((record for record in facts.history if record.state == VersionState.SERVING), None)
+    return served(facts.history)
 
 
 def _available(facts: Facts) -> tuple[ConditionStatus, str, str]:

@@ -25,7 +25,6 @@ class StoredAlerts:
                 fingerprint=alert.fingerprint,
                 severity=alert.severity,
                 starts_at=stamp(alert.starts_at),
-                summary=alert.summary,
                 flapping=alert.flapping,
                 clock_suspect=alert.clock_suspect,
             )
