@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "cluster"), str(ROOT / "tests" / "support")]
 
-from figures import Figure, table  # noqa: E402  # found by the line above
+from figures import Figure, tell  # noqa: E402  # found by the line above
 
 from real_cluster import Manifest, RealCluster, Space, eventually  # noqa: E402
 from refit_cluster import golang  # noqa: E402
@@ -148,10 +148,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", type=Path, help="file for the records")
     given = parser.parse_args()
-    records = run(given.runs)
-    print(table(records))
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=2) + "\n")
+    tell(run(given.runs), given.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python benchmarks/cluster_up.py [--json out.json]
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from figures import Figure, table
+from figures import Figure, tell
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,10 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="file for the records")
     given = parser.parse_args()
-    records = run()
-    print(table(records))
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=2) + "\n")
+    tell(run(), given.json)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -61,3 +63,10 @@ def table(records: Iterable[dict[str, Any]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def tell(records: list[dict[str, Any]], file: Path | None) -> None:
+    """The table on the terminal, and the records in the file if there is one."""
+    print(table(records))
+    if file is not None:
+        file.write_text(json.dumps(records, indent=2) + "\n")

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from figures import Figure, table
+from figures import Figure, tell
 from pyarrow import csv, parquet
 
 from refit.api.dataspec import ColumnType
@@ -301,10 +301,7 @@ def main() -> None:
     if given.cost:
         _costing(given.cost[0], Path(given.cost[1]))
         return
-    records = run(given.windows, given.theirs, given.rows)
-    print(table(records))
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=2) + "\n")
+    tell(run(given.windows, given.theirs, given.rows), given.json)
 
 
 if __name__ == "__main__":

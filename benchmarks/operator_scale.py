@@ -12,7 +12,6 @@ makes the same writes as in a model's life with nobody reading or watching: what
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -24,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "cluster"), str(ROOT / "benchmarks")]
 
-from figures import Figure, table  # noqa: E402  # beside this script, which runs without being installed
+from figures import Figure, tell  # noqa: E402  # beside this script, which runs without being installed
 from replay import replay  # noqa: E402
 from scale_world import BARE, DEPLOYMENTS, LOGS, OURS, World, peak  # noqa: E402
 
@@ -206,10 +205,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=500)
     parser.add_argument("--json", type=Path, help="file for the records")
     given = parser.parse_args()
-    records = run(given.objects)
-    print(table(records))
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=2) + "\n")
+    tell(run(given.objects), given.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ take, held against the server's own thread in the same seconds: it hardly depend
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import socket
 import subprocess
@@ -26,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from figures import Figure, table
+from figures import Figure, tell
 from predictor import LOAD_CORE, Load, Server, Started, generator, predictors, running
 
 ROUNDS = 8
@@ -188,10 +187,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.collector:
         ThreadingHTTPServer(("127.0.0.1", given.collector), _Counting).serve_forever()
-    records = run(given.rounds)
-    print(table(records))
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=2) + "\n")
+    tell(run(given.rounds), given.json)
 
 
 if __name__ == "__main__":
