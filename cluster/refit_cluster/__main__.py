@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refit_cluster import golang, monitoring, projectimages, status
+from refit_cluster import engine, golang, monitoring, projectimages, status
 from refit_cluster.controlplane import ControlPlane
 from refit_cluster.deploy import deploy
 from refit_cluster.down import down
@@ -59,11 +59,28 @@ def main() -> int:
     chosen = parser().parse_args()
     call = Call(chosen, Places.from_env(os.environ), Path(__file__).resolve().parents[2])
     try:
-        COMMANDS[chosen.command](call)
+        carry_out(COMMANDS[chosen.command], call)
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
+
+
+def carry_out(
+    command: Callable[[Call], object], call: Call, start_again: Callable[[Call], object] | None = None
+) -> None:
+    """Runs a command; once more if what it failed of is that our Docker engine was ended beneath it.
+
+    A machine that tidies up after a login session ends the daemons it left, and every command may be repeated.
+    """
+    try:
+        command(call)
+    except HarnessError as error:
+        if not engine.was_lost(call.places):
+            raise
+        sys.stderr.write(f"the Docker engine was ended from outside, so it is started again: {error}\n")
+        (start_again or _up)(call)
+        command(call)
 
 
 def _up(call: Call) -> None:

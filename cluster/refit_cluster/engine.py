@@ -30,6 +30,11 @@ def is_ours(places: Places) -> bool:
     return remembered is not None and remembered.is_alive()
 
 
+def was_lost(places: Places) -> bool:
+    """Whether an engine that we started, and did not stop, is gone."""
+    return process.Remembered.read(pid_file(places)) is not None and not is_ours(places)
+
+
 def can_be_installed() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0 and found("apt-get") is not None
 
