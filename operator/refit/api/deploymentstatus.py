@@ -22,17 +22,19 @@ from refit.api.base import (
 from refit.api.conditions import Condition
 from refit.api.measured import LastMeasurement
 from refit.api.metrics import Metrics
+from refit.api.outcome import Comparison, Shadow
 
 HISTORY_LENGTH = 20
 CONDITIONS_SCHEMA = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
 
 class TrainingPhase(Choice):
-    """Of one training: it runs, or it ended in a version, below the bound, refused, or failed."""
+    """Of one training: it runs, or it ended in a version, below the bound, not better than what serves, refused, or failed."""
 
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     BELOW_BOUND = "BelowBound"
+    CHAMPION_KEPT = "ChampionKept"
     REFUSED = "Refused"
     FAILED = "Failed"
 
@@ -59,6 +61,9 @@ class TrainingStatus(ApiModel):
     fit_seconds: Number | None = None
     total_seconds: Number | None = None
     metrics: Metrics = Metrics()
+    request: ObjectName | None = None
+    comparison: Comparison | None = None
+    shadow: Shadow | None = None
 
     model_config = ConfigDict(json_schema_extra=ATOMIC)
 
@@ -82,6 +87,7 @@ class VersionState(Choice):
 class VersionRecord(ApiModel):
     """One registered version: what it is, why it came, from when until when it was served.
 
+    `request` is the RemediationRequest that last had it rolled out.
     `profile` is what its training data looked like; a version of an older Refit has none and is not measured.
     """
 
@@ -99,6 +105,7 @@ class VersionRecord(ApiModel):
     data_sha256: Sha256
     reason: Line = ""
     message: Text = ""
+    request: ObjectName | None = None
     create_time: Time
     rollout_time: Time | None = None
     since: Time | None = None
@@ -136,6 +143,30 @@ class ServingStatus(ApiModel):
     model_config = ConfigDict(json_schema_extra=ATOMIC)
 
 
+class Hold(ApiModel):
+    """After a rollback nothing is trained or deployed by itself, until the spec asks for another model
+    or a person approves one; else what was taken back would come again."""
+
+    request: ObjectName
+    version: Annotated[int, Field(ge=1)]
+    spec_hash: Word
+    since: Time
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
+
+class Override(ApiModel):
+    """What a request changed of how the model is served, beside the spec: replicas until spec.serving
+    names others, and the last restart."""
+
+    replicas: Annotated[int, Field(ge=1, le=64)] | None = None
+    instead_of: Annotated[int, Field(ge=0, le=64)] | None = None
+    replicas_request: ObjectName | None = None
+    restart_request: ObjectName | None = None
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
+
 class ModelDeploymentStatus(ApiModel):
     """What is. `observedGeneration` is -1 until the first pass."""
 
@@ -150,6 +181,8 @@ class ModelDeploymentStatus(ApiModel):
         tuple[VersionRecord, ...],
         Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
+    hold: Hold | None = None
+    override: Override | None = None
     open_requests: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=32)] | None = None
     last_schedule_time: Time | None = None
     measurement: MeasurementStatus | None = None

@@ -1,4 +1,4 @@
-"""What the operator orders of a monitor Job: one measurement of one version over one window."""
+"""What the operator orders of a Job beside the spec: a measurement, a retraining, an estimate of what an action would bring."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from refit.api.base import ApiModel, Sha256, Time, Uri, Word
+from refit.api.base import ApiModel, ObjectName, Sha256, Time, Uri, Word
+from refit.api.proposal import Window
+from refit.api.remediation import RowsRule
+from refit.api.remediationrequest import Action
 
 
 class MeasurementOrder(ApiModel):
@@ -23,3 +26,39 @@ class MeasurementOrder(ApiModel):
     profile_uri: Uri
     profile_sha256: Sha256
     run_id: Word
+
+
+class VersionOrder(ApiModel):
+    """A registered version by number, address and digest."""
+
+    version: Annotated[int, Field(ge=1)]
+    artifact_uri: Uri
+    artifact_sha256: Sha256
+
+
+class RetrainingOrder(ApiModel):
+    """A training that follows one that serves: what it learns from beside the source, and whom it must beat.
+
+    Without a window it learns from the source alone; with one, from what `rows` says.
+    """
+
+    champion: VersionOrder
+    rows: RowsRule
+    window: Window | None = None
+    request: ObjectName | None = None
+
+
+class ImpactOrder(ApiModel):
+    """An estimate of what an action would bring, on the requests of the window.
+
+    `serving` is what answers now, `versions` are those that one could return to or promote, and
+    `budget_seconds` is how long a trial training may take.
+    """
+
+    key: Word
+    action: Action
+    window: Window
+    serving: VersionOrder
+    versions: Annotated[tuple[VersionOrder, ...], Field(max_length=20)] = ()
+    rows: RowsRule = RowsRule.APPEND
+    budget_seconds: Annotated[int, Field(ge=10, le=3600)] = 120

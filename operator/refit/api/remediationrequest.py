@@ -23,6 +23,8 @@ from refit.api.base import (
 )
 from refit.api.conditions import Condition
 from refit.api.deploymentstatus import CONDITIONS_SCHEMA
+from refit.api.outcome import Execution, Outcome
+from refit.api.proposal import Estimate, Proposal
 
 
 class Action(Choice):
@@ -125,11 +127,16 @@ class Decision(Choice):
 
 
 class ApprovalEntry(ApiModel):
-    """One person's decision on exactly one proposal; written once, by that person."""
+    """One person's decision on exactly one proposal; written once, by that person.
+
+    `groups` are groups of that person, checked at admission. Who may approve through a group names it
+    here, since nobody but the API server knows whose groups are whose when the right is checked again.
+    """
 
     decision: Decision
     proposal_digest: Digest
     reason: Text | None = None
+    groups: Annotated[tuple[Line, ...], Field(max_length=16)] | None = None
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -159,34 +166,6 @@ class Diagnosis(ApiModel):
     reasoning: Text = ""
 
 
-class Change(ApiModel):
-    """One thing that would be different."""
-
-    what: Line
-    before: Annotated[str, Field(alias="from", max_length=256)] = ""
-    after: Annotated[str, Field(alias="to", max_length=256)] = ""
-
-
-class PredictedImpact(ApiModel):
-    """What the action is expected to do to a metric: a number, its 90 % interval, and how it was found."""
-
-    metric: Word
-    now: Number
-    predicted: Number
-    low: Number
-    high: Number
-    method: Line
-
-
-class Proposal(ApiModel):
-    """What would be done; `digest` is what an approver approves."""
-
-    digest: Digest
-    text: Text
-    change: Annotated[tuple[Change, ...], Field(max_length=32)] = ()
-    predicted_impact: PredictedImpact | None = None
-
-
 class RequestPhase(Choice):
     PENDING = "Pending"
     AWAITING_APPROVAL = "AwaitingApproval"
@@ -196,15 +175,6 @@ class RequestPhase(Choice):
     EXPIRED = "Expired"
     SUPERSEDED = "Superseded"
     FAILED = "Failed"
-
-
-class Outcome(ApiModel):
-    """What came of it, as read back."""
-
-    result: Word
-    before: Line = ""
-    after: Line = ""
-    realised_impact: Line = ""
 
 
 KEYED_BY_USER = rule("self.all(k, size(k) > 0 && size(k) <= 256)", "a key is a user name of 1 to 256 characters")
@@ -222,7 +192,8 @@ class RemediationRequestStatus(ApiModel):
     approvals: (
         Annotated[dict[str, ApprovalEntry], Field(max_length=16, json_schema_extra=rules(KEYED_BY_USER))] | None
     ) = None
-    attempts: Annotated[int, Field(ge=0, le=99)] = 0
+    estimate: Estimate | None = None
+    execution: Execution | None = None
     outcome: Outcome | None = None
     reports: Annotated[tuple[Uri, ...], Field(max_length=8)] = ()
 

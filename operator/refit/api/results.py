@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError
 from refit.api.base import ApiModel, Choice, Number, Sha256, Text, Uri, Word
 from refit.api.measured import LastMeasurement
 from refit.api.metrics import Metrics
+from refit.api.outcome import Comparison, Shadow
+from refit.api.proposal import PredictedImpact, RankedVersion
 
 MESSAGE_LIMIT = 4096
 """Bytes of a termination message that the kubelet keeps."""
@@ -25,10 +27,12 @@ EXIT_REFUSED = 3
 
 class TrainingOutcome(Choice):
     """Registered: a version passed every gate. BelowBound: none reached the bound.
+    ChampionKept: what was trained is not better beyond chance than what serves.
     Refused: the data or the spec can not be trained on."""
 
     REGISTERED = "Registered"
     BELOW_BOUND = "BelowBound"
+    CHAMPION_KEPT = "ChampionKept"
     REFUSED = "Refused"
 
 
@@ -73,6 +77,18 @@ class Registered(ApiModel):
     parity: Parity
 
 
+class ImpactResult(ApiModel):
+    """The answer of one impact Job: what the action would bring, and the versions to return to, best first.
+
+    `message` says why there is no number, where there is none.
+    """
+
+    key: Word
+    predicted: PredictedImpact | None = None
+    ranking: Annotated[tuple[RankedVersion, ...], Field(max_length=20)] = ()
+    message: Text = ""
+
+
 class TrainingResult(ApiModel):
     """The answer of one training Job."""
 
@@ -92,6 +108,8 @@ class TrainingResult(ApiModel):
     fit_seconds: Number = "0"
     total_seconds: Number = "0"
     registered: Registered | None = None
+    comparison: Comparison | None = None
+    shadow: Shadow | None = None
 
 
 class ResultTooLongError(ValueError):
@@ -117,6 +135,14 @@ def decode_training(message: str) -> TrainingResult:
         return TrainingResult.model_validate_json(message)
     except ValidationError as error:
         raise ResultUnreadableError(f"not a training result: {message[:256]!r}") from error
+
+
+def decode_impact(message: str) -> ImpactResult:
+    """The answer of an impact Job; raises ResultUnreadableError with the beginning of what was there."""
+    try:
+        return ImpactResult.model_validate_json(message)
+    except ValidationError as error:
+        raise ResultUnreadableError(f"not an impact: {message[:256]!r}") from error
 
 
 def decode_measurement(message: str) -> LastMeasurement:

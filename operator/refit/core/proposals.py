@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 
 from refit.api import meta
 from refit.api.measured import LastMeasurement, Verdict
+from refit.api.proposal import Change, Proposal
 from refit.api.remediation import Remediation
 from refit.api.remediationrequest import (
     Action,
     AlertReference,
-    Change,
     Diagnosis,
-    Proposal,
     RemediationRequestSpec,
     TargetRef,
     Trigger,

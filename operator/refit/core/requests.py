@@ -110,4 +110,4 @@ def _judged(deployment: Deployment | None, request: RequestSeen, now: datetime) 
         message = "spec.remediation.mode is Observe: this is proposed and never done"
         return RequestPhase.PENDING, Reason.OBSERVE_ONLY, message
     message = "this version of Refit proposes and records requests; it does not carry them out yet"
-    return RequestPhase.PENDING, Reason.NOT_IMPLEMENTED, message
+    return RequestPhase.PENDING, Reason.AWAITING_APPROVAL, message
