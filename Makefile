@@ -56,8 +56,8 @@ monitoring: setup ## Prometheus and Alertmanager in the cluster, with our rules,
 deploy: setup ## install the chart with these images
 	@$(CLUSTER) deploy
 
-generate: setup ## crds/, the PrometheusRule, charts/refit/templates/ and docs/api.md, from their sources
-	@for file in crds manifests/monitoring charts docs; do $(BIN)/python $$file/generate.py; done
+generate: setup ## crds/, the guard, the PrometheusRule, charts/refit/templates/ and docs/api.md, from their sources
+	@for file in crds manifests manifests/monitoring charts docs; do $(BIN)/python $$file/generate.py; done
 
 verify: generate ## fails if a generated file was stale, or the chart is not the manifests
 	@git diff --exit-code -- crds manifests charts docs && $(BIN)/pytest -q tests/chart tests/docs tests/rules

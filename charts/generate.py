@@ -174,6 +174,8 @@ def settings() -> tuple[Change, ...]:
 
 CHANGES: dict[str, tuple[Change, ...]] = {
     "rbac.yaml": (),
+    "roles.yaml": (),
+    "guard.yaml": (),
     "settings.yaml": (
         Leaf(at=(0, "data", "REFIT_TRAINER_IMAGE"), expression=f"{image('trainer')} | quote"),
         Leaf(at=(0, "data", "REFIT_PREDICTOR_IMAGE"), expression=f"{image('predictor')} | quote"),

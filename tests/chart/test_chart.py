@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from refit.api import guard
 from refit.shell.settings import Settings
 from refit_cluster import golang
 from refit_cluster.places import Places
@@ -106,6 +107,46 @@ def test_another_namespace_takes_the_place_of_ours_everywhere(helm: Path, tmp_pa
     # The checksum differs with the settings.
     without = re.compile(r"refit\.dev/settings: \w+")
     assert without.sub("", theirs) == without.sub("", ours.replace("refit-system", "ml-ops"))
+
+
+def test_the_guard_is_up_to_date() -> None:
+    rendered = runpy.run_path(str(ROOT / "manifests" / "generate.py"))["render"]()
+    assert {name: (ROOT / "manifests" / name).read_text() for name in rendered} == rendered, "run `make generate`"
+
+
+@pytest.mark.parametrize("namespace", ["refit-system", "ml-ops", "n" * 63])
+def test_the_guard_knows_the_operator_of_this_release(helm: Path, tmp_path: Path, namespace: str) -> None:
+    objects = parsed(template(helm, tmp_path, NAMED, namespace=namespace))
+    account = objects["Deployment/refit-operator"]["spec"]["template"]["spec"]["serviceAccountName"]
+    identity = f"system:serviceaccount:{namespace}:{account}"
+    expected = {f"{each['kind']}/{each['metadata']['name']}": each for each in guard.objects(identity)}
+    assert {name: objects[name] for name in expected} == expected
+    assert objects["ConfigMap/refit-settings"]["data"]["REFIT_IDENTITY"] == identity
+
+
+def roles() -> dict[str, Manifest]:
+    return parsed((ROOT / "manifests" / "roles.yaml").read_text())
+
+
+def test_every_action_that_changes_something_has_its_role_and_one_role_has_them_all() -> None:
+    approved = {
+        name.removeprefix("ClusterRole/"): [
+            place for rule in role["rules"] if rule["verbs"] == [guard.APPROVE] for place in rule["resources"]
+        ]
+        for name, role in roles().items()
+    }
+    places = {action: f"modeldeployments/{guard.subresource_of(action)}" for action in guard.RISKY}
+    assert approved == {
+        "refit-viewer": [],
+        "refit-requester": [],
+        **{f"refit-approver-{action.lower()}": [at] for action, at in places.items()},
+        "refit-approver": list(places.values()),
+    }
+
+
+def test_no_role_is_added_to_view_edit_or_admin_and_none_has_a_wildcard() -> None:
+    texts = [json.dumps(role) for role in roles().values()]
+    assert [text for text in texts if "aggregat" in text or "*" in text] == []
 
 
 def place(objects: dict[str, Manifest], at: str) -> object:

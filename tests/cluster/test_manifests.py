@@ -21,11 +21,13 @@ ROOT: Path = EXAMPLES.parent
             [
                 "namespace",
                 *["serviceaccount", "clusterrole", "clusterrolebinding"] * 2,
+                *["clusterrole"] * 9,
+                *["validatingadmissionpolicy", "validatingadmissionpolicybinding"] * 2,
                 "configmap",
                 *["service", "persistentvolumeclaim", "deployment"] * 3,
             ],
             ("-k", str(ROOT / "manifests")),
-            id="the operator, the collector and MLflow",
+            id="the operator, the guard, roles, the collector and MLflow",
         ),
     ],
 )
