@@ -116,7 +116,7 @@ def test_a_column_that_is_suddenly_zero_is_a_fault_of_the_requests(watched: Spac
             "targetRef": {"name": "zeroed"},
             "action": "Retrain",
             "trigger": {"type": "Human"},
-            "requestedBy": "alice",
+            "requestedBy": watched.cluster.me,
         },
     }
     watched.cluster.client.create(watched.path("refit.dev/v1alpha1", "remediationrequests"), wish).accepted()

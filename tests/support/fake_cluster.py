@@ -11,6 +11,7 @@ import copy
 import itertools
 from typing import Any
 
+from refit.api import guard
 from refit.kube.cluster import (
     INFERENCE_SERVICE,
     SERVING_RUNTIME,
@@ -19,6 +20,7 @@ from refit.kube.cluster import (
     KindMissingError,
     Manifest,
     NotFoundError,
+    RefusedError,
     UnreachableError,
     kind_of,
 )
@@ -27,19 +29,24 @@ Address = tuple[Kind, str, str]
 
 
 class FakeCluster:
-    """A Cluster whose objects are a dictionary; `journal` tells every write, `fail_on` breaks chosen ones."""
+    """A Cluster whose objects are a dictionary; `journal` tells every write, `fail_after` breaks a chosen one.
+
+    `rights` are those of people or groups: who, verb, API group, resource/subresource, namespace, name.
+    """
 
     def __init__(self, *, serving: bool = True) -> None:
         self.objects: dict[Address, Manifest] = {}
         self.journal: list[tuple[str, str, str]] = []
         self.fail_after: int | None = None
         self.now = "2026-11-21T12:00:00Z"
+        self.unguarded = False
+        self.rights: set[tuple[str, str, str, str, str, str]] = set()
         self._serving = serving
         self._numbers = itertools.count(1)
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         self._known(kind)
-        return copy.deepcopy(self.objects.get((kind, namespace, name)))
+        return copy.deepcopy(self.objects.get((kind, namespace or "", name)))
 
     async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Manifest]:
         self._known(kind)
@@ -82,6 +89,27 @@ class FakeCluster:
         there = self.objects[kind, namespace, name]
         return self._write("patch", (kind, namespace, name), _merged(there, patch))
 
+    async def rehearse_status(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> None:
+        """The one thing that is rehearsed is what the guard must refuse; `unguarded` is a cluster where it does not."""
+        if (kind, namespace, name) not in self.objects:
+            raise NotFoundError(f"{name} is not there")
+        if "approvals" in patch["status"] and not self.unguarded:
+            raise RefusedError(f"ValidatingAdmissionPolicy denied request: {guard.OPERATOR_MAY_NOT_DECIDE}")
+
+    async def may(
+        self,
+        user: str,
+        groups: tuple[str, ...],
+        verb: str,
+        group: str,
+        resource: str,
+        subresource: str,
+        namespace: str,
+        name: str,
+    ) -> bool:
+        asked = (verb, group, f"{resource}/{subresource}", namespace, name)
+        return any((holder, *asked) in self.rights for holder in (user, *groups))
+
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
         address = (kind, namespace, name)
         if address in self.objects:
@@ -110,7 +138,7 @@ class FakeCluster:
     def _address(self, manifest: Manifest) -> Address:
         kind = kind_of(manifest)
         self._known(kind)
-        return kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        return kind, manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
 
     def _known(self, kind: Kind) -> None:
         if kind in (INFERENCE_SERVICE, SERVING_RUNTIME) and not self._serving:

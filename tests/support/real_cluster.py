@@ -61,6 +61,13 @@ class RealCluster:
         answer = self.client.get(path)
         return None if answer.code == 404 else answer.accepted()
 
+    @property
+    def me(self) -> str:
+        """The user name of these tests, by which they may make requests."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self.client.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", review).accepted()
+        return str(answer["status"]["userInfo"]["username"])
+
     @contextmanager
     def forwarded(self, service: str, port: int) -> Iterator[str]:
         """Address on this machine of a Service in refit-system; the API server's own proxy would keep our token."""

@@ -49,6 +49,11 @@ EVENT = Kind("", "v1", "events", "Event")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 INFERENCE_SERVICE = Kind("serving.kserve.io", "v1beta1", "inferenceservices", "InferenceService")
 SERVING_RUNTIME = Kind("serving.kserve.io", "v1alpha1", "servingruntimes", "ServingRuntime")
+POLICY = Kind("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
+POLICY_BINDING = Kind(
+    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
+)
+ACCESS_REVIEW = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
 
 KINDS = {
     (kind.api_version, kind.kind): kind
@@ -61,6 +66,8 @@ KINDS = {
         DEPLOYMENT,
         INFERENCE_SERVICE,
         SERVING_RUNTIME,
+        POLICY,
+        POLICY_BINDING,
     )
 }
 
@@ -97,8 +104,8 @@ class UnreachableError(ClusterError):
 class Cluster(Protocol):
     """What Refit asks of an API server."""
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        """The object, or None if it is not there; raises KindMissingError."""
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """The object, or None if it is not there; raises KindMissingError. Some kinds have no namespace."""
 
     async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Manifest]:
         """The objects that carry the labels; raises KindMissingError."""
@@ -114,6 +121,22 @@ class Cluster(Protocol):
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> Manifest:
         """Merge patch of an object."""
+
+    async def rehearse_status(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> None:
+        """Merge patch of an object's status that is judged and not made; raises RefusedError if it would be refused."""
+
+    async def may(
+        self,
+        user: str,
+        groups: tuple[str, ...],
+        verb: str,
+        group: str,
+        resource: str,
+        subresource: str,
+        namespace: str,
+        name: str,
+    ) -> bool:
+        """Whether that user, being in these groups, has that right now."""
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Deletes the object and, behind it, what it owns; nothing happens if it is not there."""

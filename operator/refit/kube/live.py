@@ -18,6 +18,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from refit.api import meta
 from refit.kube.cluster import (
+    ACCESS_REVIEW,
     ConflictError,
     Kind,
     KindMissingError,
@@ -90,7 +91,7 @@ class LiveCluster:
         self._api = api
         self._count = count
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         try:
             return await self._request("GET", kind.path(namespace, name), verb="get")
         except KindMissingError:
@@ -133,6 +134,38 @@ class LiveCluster:
         query = {"fieldManager": meta.FIELD_MANAGER}
         path = kind.path(namespace, name)
         return await self._request("PATCH", path, query=query, body=patch, content=MERGE, verb="patch")
+
+    async def rehearse_status(self, kind: Kind, namespace: str, name: str, patch: Manifest) -> None:
+        query = {"fieldManager": meta.FIELD_MANAGER, "dryRun": "All"}
+        path = kind.path(namespace, name, "status")
+        await self._request("PATCH", path, query=query, body=patch, content=MERGE, verb="rehearse")
+
+    async def may(
+        self,
+        user: str,
+        groups: tuple[str, ...],
+        verb: str,
+        group: str,
+        resource: str,
+        subresource: str,
+        namespace: str,
+        name: str,
+    ) -> bool:
+        asked = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace,
+            "name": name,
+        }
+        review = {
+            "apiVersion": ACCESS_REVIEW.api_version,
+            "kind": ACCESS_REVIEW.kind,
+            "spec": {"user": user, "groups": list(groups), "resourceAttributes": asked},
+        }
+        found = await self._request("POST", ACCESS_REVIEW.path(None), body=review, verb="review")
+        return bool((found.get("status") or {}).get("allowed"))
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}

@@ -1,0 +1,289 @@
+"""A control plane with the guard as it is shipped: CRDs, roles, policies, and people with certificates of their own."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from refit.api import guard, meta
+from refit_cluster import golang
+from refit_cluster.client import Answer, Client
+from refit_cluster.controlplane import ControlPlane
+from refit_cluster.shell import wait_until
+
+Manifest = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "refit-system"
+OPERATOR = "system:serviceaccount:refit-system:refit-operator"
+TEAM = "team-a"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+OLDER = "sha256:" + "f" * 64
+REQUESTS = f"/apis/{meta.API_VERSION}/namespaces/{TEAM}/{meta.REQUESTS}"
+ENFORCED_WITHIN = 30.0
+"""A policy holds a few seconds after it was written."""
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "Rollback": {"toVersion": 3},
+    "Promote": {"toVersion": 3},
+    "Scale": {"replicas": 2},
+    "ChangeConfig": {"config": {"training.folds": "3"}},
+}
+PLURALS = {
+    "Namespace": "/api/v1/namespaces",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    guard.POLICY_KIND: f"/apis/{guard.REGISTRATION}/validatingadmissionpolicies",
+    guard.BINDING_KIND: f"/apis/{guard.REGISTRATION}/validatingadmissionpolicybindings",
+}
+NAMESPACED = {
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+}
+
+
+def place(manifest: Mapping[str, Any]) -> str:
+    """The URL path of an object."""
+    metadata = manifest["metadata"]
+    kind = manifest["kind"]
+    collection = PLURALS[kind] if kind in PLURALS else NAMESPACED[kind].format(metadata["namespace"])
+    return f"{collection}/{metadata['name']}"
+
+
+def shipped(name: str) -> list[Manifest]:
+    """The objects of a file in manifests/ or crds/."""
+    return [each for each in yaml.safe_load_all((ROOT / name).read_text()) if each]
+
+
+def yes(digest: str = DIGEST, **more: Any) -> Manifest:
+    return {"decision": "Approved", "proposalDigest": digest, **more}
+
+
+def no(digest: str = DIGEST) -> Manifest:
+    return {"decision": "Rejected", "proposalDigest": digest, "reason": "not at night"}
+
+
+def approvals(entries: Mapping[str, Any] | None) -> Manifest:
+    return {"status": {"approvals": entries}}
+
+
+def request(name: str, by: str, action: str = "Retrain", target: str = "heart", **metadata: Any) -> Manifest:
+    """A RemediationRequest as its requester would write it."""
+    return {
+        "apiVersion": meta.API_VERSION,
+        "kind": meta.REQUEST_KIND,
+        "metadata": {"name": name, "namespace": TEAM, **metadata},
+        "spec": {
+            "targetRef": {"name": target},
+            "action": action,
+            "parameters": PARAMETERS.get(action, {}),
+            "trigger": {"type": "Human"},
+            "requestedBy": by,
+        },
+    }
+
+
+def awaiting(digest: str = DIGEST, phase: str = "AwaitingApproval", **approval: Any) -> Manifest:
+    """The status by which the operator asks for a decision."""
+    proposal: dict[str, Any] = {"digest": digest, "text": "retrain heart"}
+    if approval:
+        proposal["approval"] = approval
+    return {"status": {"observedGeneration": 1, "phase": phase, "proposal": proposal}}
+
+
+class Person(Client):
+    """Requests as one user; `acting` lets those who may impersonate be another for a while."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        super().__init__(kubeconfig)
+        self._plain = dict(self._headers)
+
+    def acting(self, user: str, group: str = "") -> Self:
+        self._headers = {**self._plain, "Impersonate-User": user} | ({"Impersonate-Group": group} if group else {})
+        return self
+
+
+@dataclass
+class Guarded:
+    """The plane, its administrator, and everybody else by name."""
+
+    plane: ControlPlane
+    admin: Person
+    stack: ExitStack
+    people: dict[tuple[str, ...], Person] = field(default_factory=dict)
+    _count: int = 0
+
+    def person(self, user: str, *groups: str) -> Person:
+        """A client of that user in these groups, whom the API server knows by certificate."""
+        key = (user, *groups)
+        if key not in self.people:
+            self.people[key] = self.stack.enter_context(Person(self.plane.kubeconfig_for(user, *groups)))
+        return self.people[key]
+
+    @property
+    def operator(self) -> Person:
+        return self.person(OPERATOR, "system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}")
+
+    def put(self, *manifests: Mapping[str, Any]) -> None:
+        for each in manifests:
+            self.admin.apply(place(each), each, "tests").accepted()
+
+    def bind(
+        self, role: str, user: str, *, namespace: str = TEAM, group: bool = False, kind: str = "ClusterRole"
+    ) -> None:
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group" if group else "User", "name": user}
+        name = f"{role}-{user}".replace(":", "-").replace("@", "-").lower()
+        self.put(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": name, "namespace": namespace},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+                "subjects": [subject],
+            }
+        )
+
+    def name(self, stem: str = "case") -> str:
+        self._count += 1
+        return f"{stem}-{self._count}"
+
+    def asked(
+        self, by: str = OPERATOR, *, action: str = "Retrain", status: Mapping[str, Any] | None = None, name: str = ""
+    ) -> str:
+        """The path of a request that awaits a decision, made and written by those who would."""
+        made = request(name or self.name(), by, action)
+        who = self.operator if by == OPERATOR else self.requester(by)
+        who.create(REQUESTS, made).accepted()
+        path = f"{REQUESTS}/{made['metadata']['name']}"
+        self.write_status(path, awaiting() if status is None else status)
+        return path
+
+    def requester(self, user: str) -> Person:
+        self.bind("refit-requester", user)
+        return self.person(user)
+
+    def write_status(self, path: str, status: Mapping[str, Any]) -> None:
+        """The operator's server-side apply of a status, as its passes write it."""
+        body = {"apiVersion": meta.API_VERSION, "kind": meta.REQUEST_KIND, "metadata": {"name": path.rsplit("/", 1)[1]}}
+        self.operator.apply(f"{path}/status", {**body, **status}, meta.FIELD_MANAGER).accepted()
+
+    def decided(self, path: str) -> Manifest:
+        found: Manifest = self.admin.get(path).accepted()["status"].get("approvals") or {}
+        return found
+
+    # -- the guard itself
+
+    def install(self) -> None:
+        self.put(*shipped("manifests/guard.yaml"))
+        self.await_enforced()
+
+    def await_enforced(self) -> None:
+        """Until both policies are asked: the API server takes a few seconds to notice that they are there."""
+        path = self._probe()
+        wait_until(
+            lambda: (
+                "operator may not decide" in self.try_as_operator(path).message
+                and "your own user name" in self.try_forged().message
+            ),
+            what="an answer of both policies",
+            within=ENFORCED_WITHIN,
+            pause=0.1,
+        )
+
+    def await_unenforced(self) -> None:
+        path = self._probe()
+        wait_until(
+            lambda: self.try_as_operator(path).code == 200,
+            what="the end of the policy",
+            within=ENFORCED_WITHIN,
+            pause=0.1,
+        )
+
+    def _probe(self) -> str:
+        probe = request("probe", "admin")
+        self.admin.create(REQUESTS, probe)
+        return f"{REQUESTS}/probe"
+
+    def try_as_operator(self, path: str) -> Answer:
+        return self.operator.merge(f"{path}/status", approvals({OPERATOR: yes()}), dryRun="All")
+
+    def try_forged(self) -> Answer:
+        return self.admin.create(REQUESTS, request("forged", "somebody"), dryRun="All")
+
+    @contextmanager
+    def changed(self, path: str, change: Any) -> Iterator[None]:
+        """That object of the guard with a change made to its spec, and afterwards as it was."""
+        there = self.admin.get(path).accepted()
+        body = copy.deepcopy(there)
+        change(body["spec"])
+        self.admin.replace(path, body).accepted()
+        try:
+            yield
+        finally:
+            self.admin.delete(path)
+            fresh = {name: there[name] for name in ("apiVersion", "kind", "spec")}
+            metadata = {name: there["metadata"][name] for name in ("name", "labels")}
+            self.admin.create(path.rsplit("/", 1)[0], {**fresh, "metadata": metadata}).accepted()
+
+    @contextmanager
+    def without(self, path: str) -> Iterator[None]:
+        """That object of the guard gone, and afterwards there again."""
+        with self.changed(path, lambda _spec: None):
+            self.admin.delete(path).accepted()
+            yield
+
+
+@contextmanager
+def guarded() -> Iterator[Guarded]:
+    """A plane of its own: what the guard refuses other tests do."""
+    with ControlPlane() as plane, ExitStack() as stack:
+        found = Guarded(plane, stack.enter_context(Person(plane.kubeconfig)), stack)
+        for name in ("modeldeployments", "remediationrequests"):
+            found.put(*shipped(f"crds/{name}.yaml"))
+            served = f"/apis/{meta.API_VERSION}/{name}"
+            wait_until(
+                lambda at=served: found.admin.get(at).code == 200,  # type: ignore[misc]
+                what=f"an answer at {served}",
+                within=30,
+                pause=0.05,
+            )
+        found.put(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one}} for one in (SYSTEM, TEAM)))
+        found.put(*shipped("manifests/rbac.yaml"), *shipped("manifests/roles.yaml"))
+        found.install()
+        yield found
+
+
+@contextmanager
+def type_checked(of: Guarded) -> Iterator[None]:
+    """With the controller that checks the types of policies and writes what it finds to their status."""
+    binary = golang.KUBERNETES.binary(of.plane.places, "kube-controller-manager")
+    command = [
+        str(binary),
+        "--controllers=validatingadmissionpolicy-status-controller",
+        f"--kubeconfig={of.plane.kubeconfig}",
+        "--leader-elect=false",
+        "--secure-port=0",
+    ]
+    log = of.plane.directory / "controller-manager.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def seconds(act: Any) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
