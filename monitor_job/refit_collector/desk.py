@@ -10,6 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from refit.api.events import PROXIED_HEADER
 from refit_collector.bodies import Budget
 from refit_collector.identity import Authenticator, identify
 from refit_collector.measurements import Gauges
@@ -53,7 +54,8 @@ class Desk:
 
     async def namespace(self, request: Request) -> str:
         """The namespace in the path, if who asks may use it."""
-        identity = await identify(request.headers.get("authorization", ""), self._authenticators)
+        given = request.headers.get("authorization") or request.headers.get(PROXIED_HEADER, "")
+        identity = await identify(given, self._authenticators)
         namespace: str = request.path_params["namespace"]
         if not identity.may_use(namespace):
             raise Refused(

@@ -23,6 +23,8 @@ WINDOW_PATH = "/v1/namespaces/{namespace}/models/{model}/window"
 MEASUREMENTS_PATH = "/v1/namespaces/{namespace}/models/{model}/measurements"
 PROBE_HEADER = "Refit-Probe"
 """Header of a request that is no traffic: the golden request, by which the operator proves a roll-out."""
+PROXIED_HEADER = "Refit-Authorization"
+"""Header that stands for Authorization behind the API server's proxy, which takes that one away."""
 PREDICTION_PATH = "/v1/namespaces/{namespace}/predictions/{id}"
 
 MAX_BODY = 8 * 1024 * 1024
