@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from guarded import Guarded, guarded
 from refit_cluster.client import Client
 from refit_cluster.controlplane import ControlPlane
 from refit_cluster.shell import wait_until
@@ -42,6 +43,13 @@ def define(client: Client, definition: Mapping[str, Any]) -> None:
     client.apply(f"{DEFINITIONS}/{definition['metadata']['name']}", definition, "contract").accepted()
     served = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
     wait_until(lambda: client.get(served).code == 200, what=f"an answer at {served}", within=30, pause=0.05)
+
+
+@pytest.fixture(scope="session")
+def guarded_plane() -> Iterator[Guarded]:
+    """Another control plane, where the approval guard is installed and everybody in `guarded.PEOPLE` is known."""
+    with guarded() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Manifest = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 SYSTEM = "refit-system"
 OPERATOR = "system:serviceaccount:refit-system:refit-operator"
-TEAM = "team-a"
+TEAM, ELSEWHERE = "team-a", "team-b"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 OLDER = "sha256:" + "f" * 64
 REQUESTS = f"/apis/{meta.API_VERSION}/namespaces/{TEAM}/{meta.REQUESTS}"
@@ -49,6 +49,56 @@ NAMESPACED = {
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
 }
+
+
+@dataclass(frozen=True)
+class Known:
+    """Somebody, by groups and by ClusterRoles that are bound in a namespace."""
+
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    namespace: str = TEAM
+
+
+PEOPLE = {
+    "alice": Known(roles=("refit-approver-retrain",)),
+    "bob": Known(roles=("refit-approver",)),
+    "carol": Known(groups=("ml-approvers",)),  # may approve, as all of that group
+    "grace": Known(groups=("release-board",), roles=("refit-approver",)),
+    "rita": Known(roles=("refit-requester", "refit-approver")),
+    "hugo": Known(),  # may approve retraining of heart alone
+    "erin": Known(roles=("refit-approver",), namespace=ELSEWHERE),
+    "mallory": Known(roles=("refit-requester",)),  # may write the status of requests, as the account of a page might
+    "olga": Known(roles=("refit-viewer",)),
+    "root": Known(groups=("system:masters",)),
+    OPERATOR: Known(groups=("system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}")),
+}
+RBAC = "rbac.authorization.k8s.io/v1"
+WRITER: Manifest = {
+    "apiVersion": RBAC,
+    "kind": "Role",
+    "metadata": {"name": "status-writer", "namespace": TEAM},
+    "rules": [
+        {"apiGroups": [meta.GROUP], "resources": [meta.REQUESTS], "verbs": ["get", "update", "patch", "delete"]},
+        {"apiGroups": [meta.GROUP], "resources": [f"{meta.REQUESTS}/status"], "verbs": ["get", "update", "patch"]},
+    ],
+}
+
+
+def _owner() -> Manifest:
+    """The Role that docs/security.md gives as its example."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (found,) = [
+        each
+        for block in blocks
+        for each in yaml.safe_load_all(block)
+        if each["kind"] == "Role" and each["metadata"]["name"] == "heart-approver"
+    ]
+    return dict(found)
+
+
+OWNER = _owner()
 
 
 def place(manifest: Mapping[str, Any]) -> str:
@@ -130,8 +180,13 @@ class Guarded:
         return self.people[key]
 
     @property
+    def impersonator(self) -> Person:
+        """An administrator who acts for others."""
+        return self.person("impersonator", "system:masters")
+
+    @property
     def operator(self) -> Person:
-        return self.person(OPERATOR, "system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}")
+        return self.who(OPERATOR)
 
     def put(self, *manifests: Mapping[str, Any]) -> None:
         for each in manifests:
@@ -144,7 +199,7 @@ class Guarded:
         name = f"{role}-{user}".replace(":", "-").replace("@", "-").lower()
         self.put(
             {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "apiVersion": RBAC,
                 "kind": "RoleBinding",
                 "metadata": {"name": name, "namespace": namespace},
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
@@ -152,24 +207,41 @@ class Guarded:
             }
         )
 
+    def settle(self) -> None:
+        """Gives everybody in PEOPLE what they may do."""
+        self.put(WRITER, OWNER)
+        for user, found in PEOPLE.items():
+            for role in found.roles:
+                self.bind(role, user, namespace=found.namespace)
+        self.bind("refit-approver", "ml-approvers", group=True)
+        for role, user in (("status-writer", "mallory"), ("heart-approver", "hugo")):
+            self.bind(role, user, kind="Role")
+
+    def who(self, user: str) -> Person:
+        return self.person(user, *PEOPLE[user].groups)
+
     def name(self, stem: str = "case") -> str:
         self._count += 1
         return f"{stem}-{self._count}"
 
     def asked(
-        self, by: str = OPERATOR, *, action: str = "Retrain", status: Mapping[str, Any] | None = None, name: str = ""
+        self,
+        by: str = OPERATOR,
+        *,
+        action: str = "Retrain",
+        target: str = "heart",
+        status: Mapping[str, Any] | None = None,
+        decided: Mapping[str, Any] | None = None,
+        name: str = "",
     ) -> str:
-        """The path of a request that awaits a decision, made and written by those who would."""
-        made = request(name or self.name(), by, action)
-        who = self.operator if by == OPERATOR else self.requester(by)
-        who.create(REQUESTS, made).accepted()
+        """The path of a request that awaits a decision, made, asked and decided by those who would."""
+        made = request(name or self.name(), by, action, target)
+        self.who(by).create(REQUESTS, made).accepted()
         path = f"{REQUESTS}/{made['metadata']['name']}"
         self.write_status(path, awaiting() if status is None else status)
+        for user, entry in (decided or {}).items():
+            self.who(user).merge(f"{path}/status", approvals({user: entry})).accepted()
         return path
-
-    def requester(self, user: str) -> Person:
-        self.bind("refit-requester", user)
-        return self.person(user)
 
     def write_status(self, path: str, status: Mapping[str, Any]) -> None:
         """The operator's server-side apply of a status, as its passes write it."""
@@ -256,8 +328,11 @@ def guarded() -> Iterator[Guarded]:
                 within=30,
                 pause=0.05,
             )
-        found.put(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one}} for one in (SYSTEM, TEAM)))
+        found.put(
+            *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one}} for one in (SYSTEM, TEAM, ELSEWHERE))
+        )
         found.put(*shipped("manifests/rbac.yaml"), *shipped("manifests/roles.yaml"))
+        found.settle()
         found.install()
         yield found
 
@@ -281,9 +356,3 @@ def type_checked(of: Guarded) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
-
-
-def seconds(act: Any) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began

@@ -62,6 +62,8 @@ def _approval(identity: str) -> Manifest:
             _variable("new", "object.?status.?approvals.orValue({})"),
             _variable("changed", "variables.new != variables.old"),
             _variable("needed", f"{rules}.?requiredGroup.orValue('')"),
+            _variable("before", "has(oldObject.status) ? dyn(oldObject.status) : dyn({})"),
+            _variable("after", "has(object.status) ? dyn(object.status) : dyn({})"),
             _variable("ownAllowed", f"{rules}.?requesterMayApprove.orValue(false)"),
         ],
         "validations": [
@@ -119,10 +121,9 @@ def _approval(identity: str) -> Manifest:
             },
             {
                 "expression": (
-                    "variables.operator || (has(object.status) && has(oldObject.status)"
-                    " && object.status.all(k, k == 'approvals' ||"
-                    " (k in oldObject.status && object.status[k] == oldObject.status[k]))"
-                    " && oldObject.status.all(k, k == 'approvals' || k in object.status))"
+                    "variables.operator || (variables.after.all(k, k == 'approvals' ||"
+                    " (k in variables.before && variables.after[k] == variables.before[k]))"
+                    " && variables.before.all(k, k == 'approvals' || k in variables.after))"
                 ),
                 "message": "you may change only status.approvals",
             },
@@ -194,7 +195,8 @@ def _on(operations: tuple[str, ...], resource: str) -> Manifest:
     """Which requests a policy is asked about.
 
     What the API server would fill in is written out, so that what is read back is what was sent, and a test of the
-    guard can compare all of it.
+    guard can compare all of it. Equivalent covers versions to come; a wildcard would too, but the API server checks
+    no types where there is one.
     """
     return {
         "matchPolicy": "Equivalent",
@@ -203,7 +205,7 @@ def _on(operations: tuple[str, ...], resource: str) -> Manifest:
         "resourceRules": [
             {
                 "apiGroups": [meta.GROUP],
-                "apiVersions": ["*"],
+                "apiVersions": [meta.VERSION],
                 "operations": list(operations),
                 "resources": [resource],
                 "scope": "*",
