@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -51,7 +51,7 @@ def complete() -> int:
     return code
 
 
-def run(words: Sequence[str], terminal: Terminal) -> int:
+def run(words: Sequence[str], terminal: Terminal, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
     """One command, its exit code."""
     if words[:1] == [completion.ASK]:
         for word in completion.candidates(parser(), words[1:], _names):
@@ -64,12 +64,12 @@ def run(words: Sequence[str], terminal: Terminal) -> int:
     if given.command == "completion":
         terminal.say(completion.SCRIPTS[given.shell].rstrip("\n"))
         return DONE
-    return _run(given, terminal if given.color == "auto" else replace(terminal, colours=False))
+    return _run(given, terminal if given.color == "auto" else replace(terminal, colours=False), now)
 
 
-def _run(given: Namespace, terminal: Terminal) -> int:
+def _run(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> int:
     try:
-        found = asyncio.run(_answer(given, terminal))
+        found = asyncio.run(_answer(given, terminal, now))
         terminal.say(_shown(found, given.output))
     except StopError as error:
         terminal.complain(printable(error))
@@ -90,7 +90,7 @@ def _run(given: Namespace, terminal: Terminal) -> int:
     return found.code
 
 
-async def _answer(given: Namespace, terminal: Terminal) -> Result:
+async def _answer(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> Result:
     async with await Person.of(given.kubeconfig, given.context) as person:
         session = Session(
             person=person,
@@ -98,7 +98,7 @@ async def _answer(given: Namespace, terminal: Terminal) -> Result:
             everywhere=getattr(given, "all_namespaces", False),
             system=system_namespace(given.system_namespace),
             terminal=terminal,
-            now=datetime.now(UTC),
+            now=now(),
             for_people=given.output == "table",
         )
         found: Result = await given.run(session, given)

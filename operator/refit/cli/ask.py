@@ -26,8 +26,9 @@ from refit.cli.session import Result, Session, StopError
 from refit.cli.status import action
 from refit.kube.cluster import REMEDIATION_REQUEST
 
-ROLE = "request"
 NOTE_LIMIT = 1024
+AT_ONCE = (Action.SCALE, Action.RESTART)
+"""Actions that hurt nobody and wait for nobody."""
 MOVED = (Came.ROLLED_BACK, Came.PROMOTED, Came.RETRAINED)
 """Results after which another version serves."""
 
@@ -84,9 +85,9 @@ def rolling_back(model: Model, to: int | None) -> Wanted | Impossible:
 
 
 def promoting(model: Model, to: int) -> Wanted | Impossible:
-    """To any version that passed its gate and was not refused by roll-out."""
-    kept = (VersionState.RETIRED, VersionState.CANDIDATE)
-    there = sorted((one for one in model.status.history if one.state in kept), key=lambda one: -one.version)
+    """To any version that passed its gate, was not refused by roll-out and does not serve."""
+    kept = [one for one in model.status.history if one.state == VersionState.RETIRED]
+    there = sorted(kept, key=lambda one: -one.version)
     if all(one.version != to for one in there):
         return Impossible(_not_there(model, to, "can be promoted", there))
     return Wanted(action=Action.PROMOTE, parameters=Parameters(to_version=to))
@@ -112,7 +113,7 @@ def _reverse(model: Model, last: Request) -> Wanted | Impossible:
     note = f"takes back {last.name} ({action(last)}), by undo"
     result = outcome.result if outcome is not None else Came.NOT_DONE
     before = execution.from_version if execution is not None else None
-    if result in MOVED and before is not None:
+    if result in MOVED and before is not None and (model.serving is None or model.serving.version != before):
         found = promoting(model, before)
         if isinstance(found, Impossible):
             return Impossible(f"{last.name} came from version {before}, which can not serve again: {found.why}")
@@ -129,7 +130,7 @@ def _reverse(model: Model, last: Request) -> Wanted | Impossible:
 
 
 def manifest(model: Model, wanted: Wanted, me: str, note: str) -> Manifest:
-    """The request; its name is for the API server to complete, and it goes when the model goes."""
+    """The request; its name is for the API server to complete. Whose child it is, is the operator's to say."""
     spec = RemediationRequestSpec(
         target_ref=TargetRef(name=model.name, uid=model.uid),
         action=wanted.action,
@@ -144,15 +145,7 @@ def manifest(model: Model, wanted: Wanted, me: str, note: str) -> Manifest:
         "metadata": {
             "generateName": f"{model.name}-{wanted.action.lower()}-",
             "namespace": model.namespace,
-            "labels": meta.child_labels(model.name, ROLE),
-            "ownerReferences": [
-                {
-                    "apiVersion": meta.API_VERSION,
-                    "kind": meta.DEPLOYMENT_KIND,
-                    "name": model.name,
-                    "uid": model.uid,
-                }
-            ],
+            "labels": {meta.LABEL_DEPLOYMENT: model.name},
         },
         "spec": spec.wire(),
     }
@@ -169,14 +162,17 @@ async def _send(session: Session, model: Model, wanted: Wanted | Impossible, giv
     made = await session.person.create(path, manifest(model, wanted, me.name, note))
     request = request_of(made)
     watch = session.command("explain", request.name)
-    return Result(text=f"{request.name} created: {action(request)}\n{then(model)}\nwatch it: {watch}", data=made)
+    told = f"{request.name} created: {action(request)}\n{then(model, wanted.action)}\nwatch it: {watch}"
+    return Result(text=told, data=made)
 
 
-def then(model: Model) -> str:
+def then(model: Model, wanted: Action) -> str:
     """What happens next, as the model's own rules say."""
     remediation = model.spec.remediation or Remediation()
     if remediation.mode == RemediationMode.OBSERVE:
         return "spec.remediation.mode is Observe: it is examined and shown, and never carried out"
+    if wanted in AT_ONCE:
+        return "it is carried out without asking anybody"
     rule = remediation.approval
     people = "1 person" if rule.approvals == 1 else f"{rule.approvals} people"
     group = f" of group {rule.required_group}" if rule.required_group else ""

@@ -11,6 +11,7 @@ from refit.api.conditions import ConditionStatus
 from refit.api.reasons import ConditionType
 from refit.cli import guard
 from refit.cli.finding import OK, PROBLEM_WORD, UNKNOWN_WORD, Finding, paths, told
+from refit.cli.guard import OPERATOR
 from refit.cli.services import SETTINGS, AwayError, Service, settings
 from refit.cli.session import DONE, PROBLEM, Result, Session
 from refit.cli.terminal import table
@@ -21,7 +22,6 @@ CLOCK_SECONDS = 5.0
 """More than a request takes, less than any deadline of Refit's."""
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole")
-OPERATOR = "refit-operator"
 KSERVE = "/apis/serving.kserve.io/v1beta1"
 
 Check = Callable[[Session, dict[str, str]], Awaitable[Finding]]
