@@ -16,20 +16,19 @@ from refit.api.results import (
     encode,
 )
 from refit_trainer.errors import RefusedError
-from refit_trainer.trainings import DataRefusedError, Trained
+from refit_trainer.trainings import DataRefusedError, ShadowFailedError, Trained
 
 
 def answered(
     trained: Trained, registered: Registered | None, *, run_id: str | None, total_seconds: float
 ) -> TrainingResult:
     """The result of a training that ended in a model; `registered` is None where it was not to be."""
-    missed = trained.missed_bound()
-    told = f"{trained.winner.label}: {trained.metric} {trained.value:.4g} on {trained.held_out} held-out rows"
+    outcome = trained.outcome
     return TrainingResult(
         key=trained.order.key,
-        outcome=TrainingOutcome.REGISTERED if missed is None else TrainingOutcome.BELOW_BOUND,
-        reason="Registered" if missed is None else "BelowBound",
-        message=(told if missed is None else f"{missed}; best candidate {trained.winner.label}")[:1024],
+        outcome=outcome,
+        reason=outcome.value,
+        message=_told(trained)[:1024],
         run_id=run_id,
         algorithm=trained.winner.algorithm,
         metric=trained.metric,
@@ -45,7 +44,22 @@ def answered(
         fit_seconds=_number(round(trained.fit_seconds, 3)),
         total_seconds=_number(round(total_seconds, 3)),
         registered=registered,
+        comparison=trained.contest.comparison if trained.contest is not None else None,
+        shadow=trained.shadow,
     )
+
+
+def _told(trained: Trained) -> str:
+    told = f"{trained.winner.label}: {trained.metric} {trained.value:.4g} on {trained.held_out} held-out rows"
+    contest = trained.contest.told if trained.contest is not None else ""
+    missed = trained.missed_bound()
+    if missed is not None:
+        parts = [missed, f"best candidate {trained.winner.label}", contest]
+    elif trained.outcome is TrainingOutcome.CHAMPION_KEPT:
+        parts = [contest, told]
+    else:
+        parts = [told, contest]
+    return "; ".join(part for part in (*parts, trained.learned_from) if part)
 
 
 def refused(
@@ -53,16 +67,18 @@ def refused(
 ) -> TrainingResult:
     """The result of a training that must not end in a model."""
     found = error if isinstance(error, DataRefusedError) else None
+    failed = error if isinstance(error, ShadowFailedError) else None
     return TrainingResult(
         key=key,
         outcome=TrainingOutcome.REFUSED,
         reason=error.reason,
         message=error.message[:1024],
         metric=spec.training.selection.metric.value if spec is not None else "",
-        rows=found.rows if found else 0,
+        rows=found.rows if found else failed.rows if failed else 0,
         data_sha256=data_sha256,
         checks=found.checks if found else (),
         total_seconds=_number(round(total_seconds, 3)),
+        shadow=failed.shadow if failed else None,
     )
 
 

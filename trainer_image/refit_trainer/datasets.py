@@ -46,8 +46,17 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Late:
+    """The rows from `first` on are logged requests; `shares` are their numbers in [0, 1), by which they are divided."""
+
+    first: int
+    shares: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """All that training reads. `derived` are the computed features, by name."""
+    """All that training reads. `derived` are the computed features, by name; `held_numbers` are the places of the
+    rows held out, those below `source_rows` being the source's, and `source_split` is a digest of these."""
 
     task: Task
     target: str
@@ -57,6 +66,9 @@ class Dataset:
     training: Rows
     held_out: Rows
     split_digest: str
+    held_numbers: NDArray[np.int64]
+    source_rows: int
+    source_split: str
     outliers: OutlierMethod
 
     @property
@@ -72,7 +84,7 @@ class Dataset:
         return len(self.training) + len(self.held_out)
 
 
-def prepare(reading: Reading, spec: ModelDeploymentSpec) -> Dataset:
+def prepare(reading: Reading, spec: ModelDeploymentSpec, late: Late | None = None) -> Dataset:
     """The rows to learn from and those held out; raises RefusedError where too few are left."""
     data = spec.data
     inputs = tuple(
@@ -95,10 +107,9 @@ def prepare(reading: Reading, spec: ModelDeploymentSpec) -> Dataset:
     found = answers(reading.columns[reading.target], data.target, spec.task)
     rows = Rows(_frame(reading, inputs)[kept].reset_index(drop=True), found.learned[kept[with_answer]])
     _enough_of_each(rows, found.classes, spec)
-    held_out = divide(
-        rows.answers, data.split.test_percent, data.split.seed, stratified=spec.task is Task.CLASSIFICATION
-    )
     numbers = np.flatnonzero(kept)
+    held_out = _divided(rows.answers, numbers, spec, late)
+    held = numbers[held_out]
     return Dataset(
         task=spec.task,
         target=reading.target,
@@ -107,9 +118,45 @@ def prepare(reading: Reading, spec: ModelDeploymentSpec) -> Dataset:
         classes=found.classes,
         training=rows.at(~held_out),
         held_out=rows.at(held_out),
-        split_digest=hashlib.sha256(np.ascontiguousarray(numbers[held_out], dtype="<i8").tobytes()).hexdigest(),
+        split_digest=_digest(held),
+        held_numbers=held,
+        source_rows=reading.rows if late is None else late.first,
+        source_split=_digest(held if late is None else held[held < late.first]),
         outliers=data.cleaning.outliers.method,
     )
+
+
+def _divided(
+    found: NDArray[Any], numbers: NDArray[np.int64], spec: ModelDeploymentSpec, late: Late | None
+) -> NDArray[np.bool_]:
+    """Which rows are held out. Those of the source are divided as if they were alone, as they were for the champion;
+    a request by its id, and of a class that would have none the request of the least number."""
+    split = spec.data.split
+    stratified = spec.task is Task.CLASSIFICATION
+    if late is None:
+        return divide(found, split.test_percent, split.seed, stratified=stratified)
+    of_source = numbers < late.first
+    held_out = np.zeros(len(found), dtype=bool)
+    if of_source.any():
+        held_out[of_source] = divide(found[of_source], split.test_percent, split.seed, stratified=stratified)
+    places = np.flatnonzero(~of_source)
+    shares = late.shares[numbers[places] - late.first]
+    held_out[places] = shares < split.test_percent / 100
+    groups = [found == label for label in np.unique(found)] if stratified else [np.ones(len(found), dtype=bool)]
+    for group in groups:
+        if not held_out[group].any():
+            of_group = np.flatnonzero(group & ~of_source)
+            held_out[of_group[late.shares[numbers[of_group] - late.first].argmin()]] = True
+    return held_out
+
+
+def _digest(numbers: NDArray[np.int64]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(numbers, dtype="<i8").tobytes()).hexdigest()
+
+
+def named(dataset: Dataset, rows: Rows) -> NDArray[Any]:
+    """The answers as class names, or as the numbers they are."""
+    return np.array(dataset.classes, dtype=object)[rows.answers] if dataset.classes else rows.answers
 
 
 def divide(found: NDArray[Any], test_percent: int, seed: int, *, stratified: bool) -> NDArray[np.bool_]:

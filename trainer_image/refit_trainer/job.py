@@ -6,19 +6,24 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from refit.api import jobs
+from refit.api.orders import RetrainingOrder
+from refit.api.remediation import RowsRule
 from refit.api.results import EXIT_REFUSED, TrainingOutcome, TrainingResult, encode
 from refit_trainer.answers import fitting, refused
 from refit_trainer.downloads import Downloads
 from refit_trainer.errors import RefusedError, UnreachableError
 from refit_trainer.mlflow_door import Mlflow, MlflowError
-from refit_trainer.orders import NoOrderError, Order, from_environment
+from refit_trainer.orders import NoOrderError, Order, from_environment, retraining_from
 from refit_trainer.progress import Report, json_lines
 from refit_trainer.sources import Surroundings, fetch, surroundings
 from refit_trainer.tracking import earlier_answer, record
 from refit_trainer.trainings import train
+
+if TYPE_CHECKING:
+    from refit_trainer.retrainings import Retraining
 
 EXIT_FAILED = 1
 EXIT_STARTED_WRONGLY = 2
@@ -64,10 +69,15 @@ def _result(environment: Mapping[str, str], around: Surroundings, report: Report
             if earlier is not None:
                 report("found", key=order.key, run=earlier.run_id)
                 return earlier
-            fetched = fetch(order.spec.data.source, around)
-            data_sha256 = fetched.sha256
-            report("fetched", bytes=len(fetched.content), sha256=data_sha256)
-            trained = train(order, fetched, cpus=cpus(environment), clock=time.monotonic, report=report)
+            held = _followed(retraining_from(environment), order, mlflow, environment, report)
+            fetched = None
+            if held is None or held.order.rows is not RowsRule.RECENT_ONLY:
+                fetched = fetch(order.spec.data.source, around)
+                data_sha256 = fetched.sha256
+                report("fetched", bytes=len(fetched.content), sha256=data_sha256)
+            trained = train(
+                order, fetched, cpus=cpus(environment), clock=time.monotonic, report=report, retraining=held
+            )
             report("judged", metric=trained.metric.value, value=round(trained.value, 6))
             return record(mlflow, trained, now=_milliseconds, started=started, elapsed=elapsed)
     except RefusedError as error:
@@ -80,6 +90,22 @@ def _result(environment: Mapping[str, str], around: Surroundings, report: Report
                 total_seconds=elapsed(),
             )
         )
+
+
+def _followed(
+    ordered: RetrainingOrder | None, order: Order, mlflow: Mlflow, environment: Mapping[str, str], report: Report
+) -> Retraining | None:
+    """What a retraining follows, fetched; None where the training follows nothing."""
+    if ordered is None:
+        return None
+    from refit_trainer.retrainings import retraining  # noqa: PLC0415 - a first training needs none of it
+    from refit_trainer.windows import collector  # noqa: PLC0415 - as above
+
+    door = collector(environment, order.namespace, order.name) if ordered.window is not None else None
+    held = retraining(ordered, order.spec, mlflow, door)
+    labelled = len(held.known) if held.known is not None else 0
+    report("followed", champion=held.champion.number, rows=ordered.rows.value, labelled=labelled)
+    return held
 
 
 def _milliseconds() -> int:

@@ -73,8 +73,14 @@ class Mlflow:
 
     def download(self, artifact_uri: str) -> bytes | None:
         """The bytes of an artifact; None if it is not there."""
+        return self.read(self.address(artifact_uri))
+
+    def read(self, address: str) -> bytes | None:
+        """The bytes at the plain HTTP address of an artifact of this server; None if there are none."""
+        if not address.startswith(self.uri + "/"):
+            raise UnreachableError(f"{address.split('?', 1)[0][:200]} is not an artifact of the MLflow at {self.uri}")
         try:
-            return self._answer("GET", self.address(artifact_uri)).content
+            return self._answer("GET", address).content
         except MlflowError as error:
             if error.code in {ABSENT, str(HTTPStatus.NOT_FOUND.value)}:
                 return None

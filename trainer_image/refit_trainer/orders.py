@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from refit.api import jobs, meta
+from refit.api.base import ApiModel
 from refit.api.metrics import CLASSIFICATION_METRICS, LOWER_IS_BETTER, REGRESSION_METRICS
 from refit.api.modeldeployment import Algorithm, ModelDeploymentSpec, Task
+from refit.api.orders import ImpactOrder, RetrainingOrder
 from refit_trainer.errors import RefusedError
 
 
@@ -36,6 +38,9 @@ class Order:
         return f"{self.namespace}.{self.name}"
 
 
+Read = TypeVar("Read", bound=ApiModel)
+
+
 class NoOrderError(ValueError):
     """The environment does not say what to train: the trainer was started wrongly."""
 
@@ -50,6 +55,25 @@ def from_environment(environment: Mapping[str, str]) -> Order:
     except ValueError as error:
         raise NoOrderError(f"environment variable {jobs.DEPLOYMENT} is not JSON: {error}") from error
     return _order(manifest, key=environment[jobs.TRAINING_KEY], strict=False)
+
+
+def retraining_from(environment: Mapping[str, str]) -> RetrainingOrder | None:
+    """What the training follows and must beat; None for a first training and a changed spec."""
+    return _read(environment, jobs.RETRAINING, RetrainingOrder) if environment.get(jobs.RETRAINING) else None
+
+
+def impact_from(environment: Mapping[str, str]) -> ImpactOrder:
+    """What is to be estimated."""
+    if not environment.get(jobs.IMPACT):
+        raise NoOrderError(f"environment variable {jobs.IMPACT} is not set")
+    return _read(environment, jobs.IMPACT, ImpactOrder)
+
+
+def _read(environment: Mapping[str, str], name: str, kind: type[Read]) -> Read:
+    try:
+        return kind.model_validate_json(environment[name])
+    except ValidationError as error:
+        raise NoOrderError(f"environment variable {name}: {_told(error)}") from error
 
 
 def from_manifest(manifest: Any) -> Order:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refit.api.dataspec import ColumnType, Target
+from refit.api.dataspec import Column, ColumnType, Target
 from refit.api.modeldeployment import Task
 from refit_trainer.columns import ReadColumn
 
@@ -80,6 +80,32 @@ def target_problem(column: ReadColumn, target: Target, task: Task, *, folds: int
             f"{folds} folds and a held-out part need {needed}"
         )
     return None
+
+
+def example(target: Target, name: str, declared: Column | None, seen: ReadColumn | None) -> str:
+    """A value of the target column on the side of `positiveWhen` that a class stands for: the most frequent one that was
+    seen, else one that the column's declaration allows. A label tells the class only."""
+    condition = target.positive_when or ""
+    wanted = name == POSITIVE
+    if seen is not None and not _comparison_problem(seen, condition):
+        kept = seen.cells[~seen.missing()]
+        fitting = kept[_positive(kept, condition) == wanted]
+        if fitting.size:
+            values, counts = np.unique(fitting, return_counts=True)
+            return _named(values[counts.argmax()])
+    sign, operand = _parts(condition)
+    number = _number(operand)
+    allowed: list[str] = list(declared.categories) if declared is not None else []
+    if number is not None and (declared is None or declared.type is not ColumnType.CATEGORY):
+        bounds = [float(bound) for bound in (declared.min, declared.max) if bound is not None] if declared else []
+        for value in (number, number - 1, number + 1, *bounds):
+            within = not bounds or min(bounds) <= value <= max(bounds)
+            if within and bool(_COMPARISONS[sign](value, number)) == wanted:
+                return _named(value)
+    for word in (operand, *allowed, f"not {operand}"):
+        if sign in {"==", "!="} and bool(_COMPARISONS[sign](word, operand)) == wanted:
+            return word
+    return operand
 
 
 def _comparison_problem(column: ReadColumn, condition: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from refit.api import jobs
 from refit.api.profile import PROFILE_FILE
-from refit.api.results import Registered, TrainingResult, decode_training
+from refit.api.results import Registered, TrainingOutcome, TrainingResult, decode_training
 from refit_trainer.answers import answered, fitting
 from refit_trainer.mlflow_door import ABSENT, THERE, Mlflow, MlflowError
 from refit_trainer.mlmodel import MODEL_FOLDER, model_files
@@ -60,7 +60,7 @@ def record(
         run_name=f"{order.name}-{order.key}",
         tags=_pairs(_tags(trained)),
     )["run"]["info"]
-    metrics = {metric.value: value for metric, value in trained.metrics.items()}
+    metrics = {metric.value: value for metric, value in trained.metrics.items()} | _compared(trained)
     mlflow.post(
         "runs/log-batch",
         run_id=run["run_id"],
@@ -73,7 +73,7 @@ def record(
     for path, content in {**trained.files, **model_files(trained)}.items():
         mlflow.upload(f"{run['artifact_uri']}/{path}", content)
     registered = None
-    if trained.missed_bound() is None:
+    if trained.outcome is TrainingOutcome.REGISTERED:
         registered = _registered(mlflow, trained, run["run_id"], run["artifact_uri"])
     result = fitting(answered(trained, registered, run_id=run["run_id"], total_seconds=elapsed()))
     told = result.model_dump_json(by_alias=True, exclude_none=True)
@@ -196,11 +196,47 @@ def _tags(trained: Trained) -> dict[str, str]:
         "refit.generation": str(order.generation),
         "refit.data_sha256": trained.data_sha256,
         "refit.split_digest": trained.split_digest,
-        "refit.outcome": "Registered" if trained.missed_bound() is None else "BelowBound",
+        "refit.outcome": trained.outcome.value,
+        **_followed(trained),
         "mlflow.user": "refit",
         "mlflow.source.name": "refit_trainer",
         "mlflow.source.type": "JOB",
     }
+
+
+def _followed(trained: Trained) -> dict[str, str]:
+    """What a retraining followed, learned from, and how it compared."""
+    if trained.retraining is None:
+        return {}
+    order = trained.retraining.order
+    window = f"{order.window.since}/{order.window.until}" if order.window is not None else ""
+    return {
+        "refit.champion": str(order.champion.version),
+        "refit.rows": order.rows.value,
+        "refit.window": window,
+        "refit.request": order.request or "",
+        "refit.learned_from": trained.learned_from,
+        "refit.comparison": trained.contest.told if trained.contest is not None else "",
+    }
+
+
+def _compared(trained: Trained) -> dict[str, float]:
+    found: dict[str, float] = {}
+    comparison = trained.contest.comparison if trained.contest is not None else None
+    if comparison is not None:
+        found = {
+            "comparison_champion": float(comparison.champion),
+            "comparison_challenger": float(comparison.challenger),
+            "comparison_low": float(comparison.low),
+            "comparison_high": float(comparison.high),
+            "comparison_rows": float(comparison.rows),
+        }
+    if trained.shadow is not None:
+        found |= {
+            "shadow_requests": float(trained.shadow.requests),
+            "shadow_differing": float(trained.shadow.differing),
+        }
+    return found
 
 
 def _input(trained: Trained) -> dict[str, Any]:
