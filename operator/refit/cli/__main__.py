@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -20,16 +21,20 @@ from refit.cli.completion import Names
 from refit.cli.objects import UnreadableError
 from refit.cli.session import DONE, PROBLEM, Result, Session, StopError, system_namespace
 from refit.cli.terminal import Terminal, colours, printable
+from refit.kube.answers import RefusalError
 from refit.kube.cluster import ClusterError
-from refit.kube.person import Person
 
 INTERRUPTED = 130
+BY_POLICY = "denied request: "
+"""What stands before a policy's own words; they are enough."""
 
 
 def main() -> int:
     """The console script kubectl-refit."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what it is at a process's start
+    # A handler of our own: asyncio's would let a question at the terminal go on after Ctrl-C.
+    signal.signal(signal.SIGINT, _interrupted)
     is_terminal = sys.stdout.isatty()
     terminal = Terminal(
         out=sys.stdout,
@@ -42,6 +47,10 @@ def main() -> int:
     except BrokenPipeError:  # `kubectl refit ... | head` read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def complete() -> int:
@@ -74,6 +83,9 @@ def _run(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> i
     except StopError as error:
         terminal.complain(printable(error))
         return error.code
+    except RefusalError as error:
+        terminal.complain(f"refused: {printable(str(error).rpartition(BY_POLICY)[2])}")
+        return PROBLEM
     except (ClusterError, UnreadableError) as error:
         terminal.complain(printable(error))
         return PROBLEM
@@ -91,6 +103,8 @@ def _run(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> i
 
 
 async def _answer(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> Result:
+    from refit.kube.person import Person  # noqa: PLC0415  # two seconds, which words alone need not wait
+
     async with await Person.of(given.kubeconfig, given.context) as person:
         session = Session(
             person=person,
@@ -99,6 +113,7 @@ async def _answer(given: Namespace, terminal: Terminal, now: Callable[[], dateti
             system=system_namespace(given.system_namespace),
             terminal=terminal,
             now=now(),
+            clock=now,
             for_people=given.output == "table",
         )
         found: Result = await given.run(session, given)
@@ -120,6 +135,8 @@ def _names(of: Names, before: Sequence[str]) -> Iterable[str]:
     given, _ = parser().parse_known_args(["status", *_chosen(before)])
 
     async def asked() -> list[str]:
+        from refit.kube.person import Person  # noqa: PLC0415  # as above
+
         async with await Person.of(given.kubeconfig, given.context) as person:
             session = Session(
                 person=person,
@@ -128,6 +145,7 @@ def _names(of: Names, before: Sequence[str]) -> Iterable[str]:
                 system=system_namespace(given.system_namespace),
                 terminal=Terminal(out=sys.stdout, err=sys.stderr),
                 now=datetime.now(UTC),
+                clock=lambda: datetime.now(UTC),
             )
             models = [one.name for one in await session.models()] if of is not Names.REQUEST else []
             requests = [one.name for one in await session.requests() if one.open] if of is not Names.MODEL else []

@@ -163,7 +163,7 @@ async def _send(session: Session, model: Model, wanted: Wanted | Impossible, giv
     request = request_of(made)
     watch = session.command("explain", request.name)
     told = f"{request.name} created: {action(request)}\n{then(model, wanted.action)}\nwatch it: {watch}"
-    return Result(text=told, data=made)
+    return Result(text=told, data=request.manifest)
 
 
 def then(model: Model, wanted: Action) -> str:

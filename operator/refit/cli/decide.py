@@ -11,13 +11,13 @@ from typing import Any
 
 from refit.api.proposal import ApprovalRule, Proposal
 from refit.api.remediationrequest import ApprovalEntry, Decision, RequestPhase
-from refit.cli.explain import of_request
-from refit.cli.objects import Request
+from refit.cli.explain import needed, yes
+from refit.cli.objects import Request, request_of
 from refit.cli.session import MISUSE, Result, Session, StopError
-from refit.cli.status import expiry
+from refit.cli.status import expiry, predicted
 from refit.cli.terminal import pairs, printable, until
+from refit.kube.answers import CONFLICT, Me, RefusalError
 from refit.kube.cluster import REMEDIATION_REQUEST
-from refit.kube.person import CONFLICT, Me, RefusalError
 
 MOST_GROUPS = 16
 LONGEST_GROUP = 256
@@ -49,7 +49,7 @@ async def _decide(session: Session, given: Namespace, decision: Decision) -> Res
         reason=given.reason or None,
         groups=groups_that_matter(me, proposal.approval or ApprovalRule()) or None,
     )
-    after = await _write(session, request, me, entry)
+    after = request_of(await _write(session, request, me, entry)).manifest
     verb = "approved" if decision == Decision.APPROVED else "rejected"
     text = f"{request.name} {verb} by {printable(me.name)}, digest {proposal.digest}"
     return Result(text=f"{text}\nwhat comes of it: {session.command('explain', request.name)}", data=after)
@@ -57,15 +57,15 @@ async def _decide(session: Session, given: Namespace, decision: Decision) -> Res
 
 def shown(request: Request, proposal: Proposal, session: Session) -> str:
     """All that the decision covers."""
-    told = of_request(request, None, session.now, session.command).sentences
+    impact, rule = proposal.predicted_impact, proposal.approval or ApprovalRule()
     facts = [
         ("request", f"{request.namespace}/{request.name}"),
         ("proposal", proposal.text),
         *((f"change {place}", _change(change)) for place, change in enumerate(proposal.change, 1)),
-        ("expected", next((line.removeprefix("Expected: ") for line in told if line.startswith("Expected: ")), None)),
+        ("expected", impact and f"{predicted(impact)}, by {impact.method}"),
         ("versions", ", ".join(f"{one.version}: {one.value} [{one.low}, {one.high}]" for one in proposal.ranking)),
         ("asked by", request.spec.requested_by),
-        ("needed", next((line for line in told if line.startswith("It needs the yes")), None)),
+        ("needed", needed(rule, yes(request))),
         ("expires", f"{expiry(request)} ({until(expiry(request), session.now)})" if expiry(request) else None),
         ("digest", proposal.digest),
     ]

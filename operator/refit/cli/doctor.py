@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from refit.api import crd, meta
 from refit.api.conditions import ConditionStatus
@@ -15,8 +16,11 @@ from refit.cli.guard import OPERATOR
 from refit.cli.services import SETTINGS, AwayError, Service, settings
 from refit.cli.session import DONE, PROBLEM, Result, Session
 from refit.cli.terminal import table
+from refit.kube.answers import NOT_FOUND
 from refit.kube.cluster import DEPLOYMENT, ClusterError, Kind
-from refit.kube.person import Person
+
+if TYPE_CHECKING:
+    from refit.kube.person import Person  # it takes seconds to load
 
 CLOCK_SECONDS = 5.0
 """More than a request takes, less than any deadline of Refit's."""
@@ -63,7 +67,9 @@ async def _definitions(session: Session, _: dict[str, str]) -> Finding:
         answer = await session.person.ask("GET", f"{CRD.path(None)}/{name}")
         if not answer.ok:
             install = "install the chart: docs/install.md"
-            return told(PROBLEM_WORD if answer.code == 404 else UNKNOWN_WORD, f"{name}: {answer.message}", install)  # noqa: PLR2004
+            return told(
+                PROBLEM_WORD if answer.code == NOT_FOUND else UNKNOWN_WORD, f"{name}: {answer.message}", install
+            )
         versions = {one["name"]: one for one in answer.json()["spec"]["versions"]}
         if meta.VERSION not in versions:
             return told(PROBLEM_WORD, f"{name} has no version {meta.VERSION}", "apply the CRDs of this release")
@@ -103,7 +109,7 @@ async def _rights(session: Session, known: dict[str, str]) -> Finding:
     account = known.get("REFIT_IDENTITY") or f"system:serviceaccount:{session.system}:{OPERATOR}"
     answer = await session.person.ask("GET", f"{CLUSTER_ROLE.path(None)}/{OPERATOR}")
     if not answer.ok:
-        verdict = PROBLEM_WORD if answer.code == 404 else UNKNOWN_WORD  # noqa: PLR2004
+        verdict = PROBLEM_WORD if answer.code == NOT_FOUND else UNKNOWN_WORD
         return told(verdict, f"ClusterRole {OPERATOR}: {answer.message}", "install the chart: docs/install.md")
     asked = [
         (group, resource, verb)
@@ -154,6 +160,8 @@ async def _word_of_operator(session: Session, _: dict[str, str]) -> Finding:
 
 async def _kserve(session: Session, _: dict[str, str]) -> Finding:
     answer = await session.person.ask("GET", KSERVE)
+    if not answer.ok and answer.code != NOT_FOUND:
+        return told(UNKNOWN_WORD, answer.message)
     there = {one["name"] for one in answer.json().get("resources") or ()} if answer.ok else set()
     if "inferenceservices" not in there:
         return told(PROBLEM_WORD, "this cluster knows no InferenceService", "install KServe: docs/install.md")
@@ -190,7 +198,7 @@ async def _clocks(session: Session, _: dict[str, str]) -> Finding:
     date = next((value for name, value in answer.headers.items() if name.lower() == "date"), None)
     if date is None:
         return told(UNKNOWN_WORD, "the API server names no time")
-    apart = (session.now - parsedate_to_datetime(date)).total_seconds()
+    apart = (session.clock() - parsedate_to_datetime(date)).total_seconds()
     if abs(apart) > CLOCK_SECONDS:
         where = "ahead of" if apart > 0 else "behind"
         todo = "set the clock (NTP): ages and expiries shown here are wrong by that much"

@@ -180,7 +180,7 @@ def _reasons(request: Request) -> list[str]:
     if trigger.alerts:
         told.append(f"Alerts: {', '.join(dict.fromkeys(alert.name for alert in trigger.alerts))}.")
     if request.spec.note:
-        told.append(f"Note: {request.spec.note}")
+        told.append(f"Note: {_closed(request.spec.note)}")
     return told
 
 
@@ -192,11 +192,12 @@ def _decisions(request: Request) -> list[str]:
         older = " an earlier proposal" if proposal is not None and entry.proposal_digest != proposal.digest else ""
         told.append(f"{user} {verb}{older}{f': {_closed(entry.reason)}' if entry.reason else '.'}")
     if proposal is not None and request.phase == RequestPhase.AWAITING_APPROVAL:
-        told.append(_needs(proposal.approval or ApprovalRule(), _yes(request)))
+        told.append(f"It needs {needed(proposal.approval or ApprovalRule(), yes(request))}.")
     return told
 
 
-def _yes(request: Request) -> int:
+def yes(request: Request) -> int:
+    """How many have approved what stands there now."""
     proposal = request.status.proposal
     entries = (request.status.approvals or {}).values()
     return sum(
@@ -205,17 +206,20 @@ def _yes(request: Request) -> int:
     )
 
 
-def _needs(rule: ApprovalRule, had: int) -> str:
+def needed(rule: ApprovalRule, had: int) -> str:
+    """Whose yes is needed, and how many have given it."""
     group = f" of group {rule.required_group}" if rule.required_group else ""
     oneself = "" if rule.requester_may_approve else "; who asked may not"
     people = "person" if rule.approvals == 1 else "people"
-    return f"It needs the yes of {rule.approvals} {people}{group} and has {had}{oneself}."
+    return f"the yes of {rule.approvals} {people}{group}, has {had}{oneself}"
 
 
 def _standing(request: Request, ready: Condition | None) -> str:
     meaning = advice.PHASES[request.phase]
-    message = f" ({ready.reason}): {_closed(ready.message)}" if ready is not None else "."
-    return f"{request.phase}: {meaning}{message}"
+    if ready is None or not ready.message:
+        return f"{request.phase}: {meaning}."
+    reason = "" if ready.reason == request.phase else f" ({ready.reason})"
+    return f"{request.phase}{reason}: {meaning}; {_closed(ready.message)}"
 
 
 def _came(request: Request) -> list[str]:
@@ -230,12 +234,9 @@ def _came(request: Request) -> list[str]:
         told.append(f"Result: {outcome.result}{moved}.")
         real = outcome.realised_impact
         if real is not None:
-            held = {True: " as predicted", False: " outside what was predicted", None: ""}[real.inside]
-            told.append(
-                f"Measured after: {real.metric} {short(real.before)} -> {short(real.after)} on {real.rows} rows,{held}."
-                if held
-                else f"Measured after: {real.metric} {short(real.before)} -> {short(real.after)} on {real.rows} rows."
-            )
+            held = {True: ", as predicted", False: ", outside what was predicted", None: ""}[real.inside]
+            numbers = f"{real.metric} {short(real.before)} -> {short(real.after)}"
+            told.append(f"Measured after: {numbers} on {real.rows} rows{held}.")
     return told
 
 

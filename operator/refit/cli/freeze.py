@@ -8,8 +8,8 @@ from refit.api import meta
 from refit.api.times import stamp
 from refit.cli.session import Result, Session
 from refit.cli.terminal import printable
+from refit.kube.answers import CONFLICT, RefusalError
 from refit.kube.cluster import Kind
-from refit.kube.person import CONFLICT, RefusalError
 
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 

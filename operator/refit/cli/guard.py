@@ -8,8 +8,8 @@ from __future__ import annotations
 from refit.api import guard, meta
 from refit.cli.finding import OK, PROBLEM_WORD, UNKNOWN_WORD, Finding, told
 from refit.cli.session import Session
+from refit.kube.answers import NOT_FOUND, RefusalError
 from refit.kube.cluster import REMEDIATION_REQUEST
-from refit.kube.person import NOT_FOUND, RefusalError
 
 OPERATOR = "refit-operator"
 PLURALS = {

@@ -86,7 +86,7 @@ def model_of(manifest: Manifest) -> Model:
         created=metadata["creationTimestamp"],
         spec=_read(manifest, spec_of),
         status=_read(manifest, status_of),
-        manifest=manifest,
+        manifest=_shown(manifest),
     )
 
 
@@ -101,8 +101,14 @@ def request_of(manifest: Manifest) -> Request:
         created=metadata["creationTimestamp"],
         spec=_read(manifest, lambda found: RemediationRequestSpec.model_validate(found["spec"])),
         status=_read(manifest, lambda found: RemediationRequestStatus.model_validate(found.get("status") or {})),
-        manifest=manifest,
+        manifest=_shown(manifest),
     )
+
+
+def _shown(manifest: Manifest) -> Manifest:
+    """Without the account of who wrote which field, as kubectl shows it."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+    return {**manifest, "metadata": metadata}
 
 
 def _read(manifest: Manifest, read: Callable[[Manifest], T]) -> T:

@@ -171,8 +171,8 @@ def _decision(request: Request, stored: Diagnosis, model: Model | None) -> Compa
     return Compared(
         part="decision",
         verdict=SAME if same else DIFFERENT,
-        stored=f"{action(request)} by {named[1]}",
-        again=f"{_told(answer)} by {answer.rule}",
+        stored=f"{action(request)}: {request.spec.note}",
+        again=f"{_told(answer)}: {again['note']}",
     )
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
-
-import aiohttp
 
 from refit.api.events import PREDICTION_PATH, PROXIED_HEADER
 from refit.cli.session import Session
+from refit.kube.answers import Answer
 from refit.kube.cluster import Kind
-from refit.kube.person import Answer
-from refit.kube.person import Person as ApiPerson
+
+if TYPE_CHECKING:
+    from refit.kube.person import Person  # it takes seconds to load
 
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 SETTINGS = "refit-settings"
-TIMEOUT = aiohttp.ClientTimeout(total=15)
+TIMEOUT_SECONDS = 15
 
 
 class AwayError(Exception):
@@ -47,7 +47,7 @@ class Service:
             f"/api/v1/namespaces/{labels[1]}/services/http:{labels[0]}:{parts.port or 80}/proxy{parts.path.rstrip('/')}"
         )
 
-    async def get(self, person: ApiPerson, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Answer:
+    async def get(self, person: Person, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Answer:
         """The answer, whatever its code; raises AwayError, or UnreachableError if it is the API server that is away."""
         if self.direct:
             return await self._directly(path, headers or {}, query)
@@ -62,10 +62,12 @@ class Service:
         return answer
 
     async def _directly(self, path: str, headers: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        import aiohttp  # noqa: PLC0415  # most commands need none
+
         address = self.url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         try:
             async with (
-                aiohttp.ClientSession(timeout=TIMEOUT) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session,
                 session.get(address, headers=headers, allow_redirects=False) as response,
             ):
                 return Answer(response.status, dict(response.headers), await response.read())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refit.api import meta
 from refit.cli.objects import Model, Request, model_of, request_of
 from refit.cli.terminal import Terminal
+from refit.kube.answers import NOT_FOUND, RefusalError
 from refit.kube.cluster import MODEL_DEPLOYMENT, REMEDIATION_REQUEST
-from refit.kube.person import NOT_FOUND, Person, RefusalError
+
+if TYPE_CHECKING:
+    from refit.kube.person import Person  # it takes seconds to load
 
 DONE, PROBLEM, MISUSE = 0, 1, 2
 """Exit codes: it is done; it was refused, not found, or something is wrong; the command was wrong."""
@@ -36,7 +40,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """`named` is the namespace that was asked for by name, `system` the operator's; `for_people` is not -o json or yaml."""
+    """`named` is the namespace that was asked for by name, `system` the operator's; `for_people` is not -o json or yaml.
+
+    All ages of one answer are counted to `now`; `clock` is for what takes time itself.
+    """
 
     person: Person
     named: str | None
@@ -44,6 +51,7 @@ class Session:
     system: str
     terminal: Terminal
     now: datetime
+    clock: Callable[[], datetime]
     for_people: bool = True
 
     @property

@@ -13,8 +13,8 @@ from refit.cli.services import AwayError, Service, mlflow_run, prediction, setti
 from refit.cli.session import Result, Session, StopError
 from refit.cli.status import action, short
 from refit.cli.terminal import pairs, printable
+from refit.kube.answers import RefusalError
 from refit.kube.cluster import ClusterError
-from refit.kube.person import RefusalError
 
 TOKEN_SECONDS = 600
 COLLECTOR = "http://refit-collector.{system}.svc:8080"
