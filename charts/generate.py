@@ -32,6 +32,7 @@ ELSEWHERE = frozenset(
         "tracking_uri",
         "collector_url",
         "prometheus_url",
+        "audit_database",
         "identity",
         "kubeconfig",
         "context",

@@ -9,6 +9,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
+from refit.audit.ledger import LedgerError
 from refit.intake.settings import IntakeSettings, IntakeSettingsError
 from refit.shell.app import run
 from refit.shell.settings import Settings, SettingsError
@@ -37,6 +38,9 @@ def main() -> int:
     log.info("effective settings", extra={"settings": settings.model_dump()})
     try:
         asyncio.run(run(settings, intake))
+    except LedgerError as error:
+        print(f"refit: REFIT_AUDIT_DATABASE: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
+        return EXIT_SETTINGS
     except IntakeSettingsError as error:
         print(f"refit: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
         return EXIT_SETTINGS

@@ -371,6 +371,7 @@ ELSEWHERE = {
     "trackingUri",
     "collectorUrl",
     "prometheusUrl",
+    "audit_database",
     "identity",
     "kubeconfig",
     "context",

@@ -181,7 +181,7 @@ async def test_strong_drift_makes_one_request_that_names_the_features(life: Life
         "reasoning": "feature-drift(thalach: effect=0.71, p=1e-9, rows=500) = 0.94 * 0.71; "
         "feature-drift(chol: effect=0.4, p=1e-9, rows=500) = 0.94 * 0.40",
     }
-    assert (status["phase"], status["conditions"][0]["reason"]) == ("Pending", "ObserveOnly")
+    assert (status["phase"], status["conditions"][0]["reason"]) == ("Pending", "Estimating")
     assert life.status().open_requests == (request["metadata"]["name"],)
     assert (life.condition("Drifted"), life.condition("Diagnosed"), life.status().drift) == (
         ("True", "Drift"),
@@ -265,7 +265,9 @@ def wish(action: str, **spec: Any) -> Manifest:
         pytest.param(
             {"targetRef": {"name": "heart", "uid": "of-before"}}, ("Superseded", "Superseded"), id="re-created"
         ),
-        pytest.param({"expiresAt": "2026-11-21T11:00:00Z"}, ("Expired", "Expired"), id="nobody decided in time"),
+        pytest.param(
+            {"expiresAt": "2026-11-21T11:00:00Z"}, ("Failed", "OutOfBounds"), id="one that expired before it was made"
+        ),
     ],
 )
 async def test_no_request_is_met_with_silence(life: Life, spec: dict[str, Any], expected: tuple[str, str]) -> None:
@@ -391,7 +393,8 @@ async def test_a_crash_between_any_two_writes_orders_one_measurement_and_makes_o
     for _ in range(4):
         await careful()
     [request] = requests(life)
-    assert (created(life, "Job"), request["status"]["diagnosis"]["class"]) == (1, "Drift")
+    measured_and_estimated = 2
+    assert (created(life, "Job"), request["status"]["diagnosis"]["class"]) == (measured_and_estimated, "Drift")
 
 
 async def test_a_signed_event_may_ask_for_a_measurement(life: Life) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from fake_cluster import FakeCluster
@@ -13,12 +15,15 @@ from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus, status_of
 from refit.api.measured import LastMeasurement
 from refit.api.times import stamp
+from refit.audit.ledger import Ledger
 from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
 from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
+from refit.shell.observe import Sources
+from refit.shell.oversight import Overseer
 from refit.shell.reconcile import Reconciler
 from refit.shell.requests import Keys
-from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeRegistry, end_job, model_deployment, roll_out
+from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeGuard, FakeRegistry, end_job, model_deployment, roll_out
 from worlds import CONFIG, NOW, SPEC, minutes, result
 
 KEY = (NAMESPACE, "heart")
@@ -38,6 +43,8 @@ class Life:
     def __post_init__(self) -> None:
         self.endpoint = FakeEndpoint(self.cluster)
         self.metrics = Metrics()
+        self.guard = FakeGuard()
+        self.ledger = Ledger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now)
 
     def declare(self, **changes: Any) -> None:
         """Kubectl apply."""
@@ -54,15 +61,15 @@ class Life:
         """Passes, each by an operator that has just started: it remembers nothing."""
         again = None
         for _ in range(times):
+            overseer = Overseer(cluster=self.cluster, ledger=self.ledger, guard=self.guard, identity=CONFIG.identity)
             reconciler = Reconciler(
-                cluster=self.cluster,
-                endpoint=self.endpoint,
+                sources=Sources(cluster=self.cluster, endpoint=self.endpoint, alerts=self.alerts, overseer=overseer),
+                ledger=self.ledger,
                 registry=self.registry,
                 config=CONFIG,
                 metrics=self.metrics,
                 clock=lambda: self.now,
                 echoes=Echoes(),
-                alerts=self.alerts,
                 known=self.known,
                 noticed=self.noticed,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fake_cluster import FakeCluster
@@ -11,6 +12,7 @@ from refit.api import jobs, meta
 from refit.api.base import ApiModel
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.results import encode
+from refit.core.guard import GuardState
 from refit.core.observed import AlertSeen, Proof
 from refit.core.plan import Champion
 from refit.kube.cluster import DEPLOYMENT, INFERENCE_SERVICE, JOB, POD, Manifest
@@ -123,6 +125,19 @@ class FakeRegistry:
 
     async def set_champion(self, champion: Champion) -> None:
         self.champions.append(champion)
+
+
+@dataclass
+class FakeGuard:
+    """A guard that is as it is told to be."""
+
+    problem: str = ""
+    version: str = "1"
+
+    async def state(self, now: datetime, fresh: bool = False) -> GuardState:  # noqa: ARG002  # the protocol's
+        return GuardState(
+            ok=not self.problem, message=self.problem or "the approval guard is in place", version=self.version
+        )
 
 
 @dataclass

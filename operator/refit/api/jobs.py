@@ -38,6 +38,8 @@ COLLECTOR_TOKEN_FILE = "REFIT_COLLECTOR_TOKEN_FILE"  # noqa: S105  # the name of
 TOKEN_DIR = "/var/run/secrets/refit.dev"  # noqa: S105  # a path
 TOKEN_FILE = "collector-token"  # noqa: S105  # a file name
 NAMESPACE = "REFIT_NAMESPACE"
+RESTARTED_FOR = "REFIT_RESTARTED_FOR"
+"""Name of the request by which a predictor's pods were last replaced; it makes the template another one."""
 REQUEST_LOG = "REFIT_REQUEST_LOG"
 """spec.serving.requestLog as JSON."""
 SPILL_DIR = "REFIT_SPILL_DIR"

@@ -19,6 +19,11 @@ REQUEST_KIND = "RemediationRequest"
 REQUESTS = "remediationrequests"
 FIELD_MANAGER = "refit"
 
+FREEZE = "refit-freeze"
+"""ConfigMap that stops the line: in the operator's namespace for all models, in another for those in it."""
+GUARD_CANARY = "refit-guard"
+"""RemediationRequest on which the operator tries its guard; nothing is ever done about it."""
+
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_DEPLOYMENT = f"{GROUP}/deployment"
 LABEL_ROLE = f"{GROUP}/role"
@@ -53,6 +58,11 @@ def training_job_name(deployment: str, key: str, attempt: int) -> str:
 def measurement_job_name(deployment: str, key: str) -> str:
     """Name of the Job of one measurement; at most 40 + 9 + 10 characters."""
     return f"{deployment}-measure-{key}"
+
+
+def impact_job_name(deployment: str, request_uid: str) -> str:
+    """Name of the Job that estimates what a request would bring; at most 40 + 8 + 8 characters."""
+    return f"{deployment}-impact-{short_hash(request_uid, 8)}"
 
 
 def request_name(deployment: str, action: str, digest: str) -> str:

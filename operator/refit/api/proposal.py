@@ -57,7 +57,8 @@ class Proposal(ApiModel):
     """What would be done; `digest` is what an approver approves, and covers all that stands here.
 
     `automatic` actions hurt nobody and wait for nobody. `ranking` are the versions one could return
-    to, the best first.
+    to, the best first. `guard` is the version of the approval guard under which it is decided: what was
+    approved under another one may have been approved under none.
     """
 
     digest: Digest
@@ -68,6 +69,7 @@ class Proposal(ApiModel):
     predicted_impact: PredictedImpact | None = None
     ranking: Annotated[tuple[RankedVersion, ...], Field(max_length=20)] = ()
     approval: ApprovalRule | None = None
+    guard: Word | None = None
     expires_at: Time | None = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from refit.api import jobs, meta
-from refit.api.deploymentstatus import VersionRecord
+from refit.api.deploymentstatus import Override, VersionRecord
 from refit.core.observed import Config, Deployment, Manifest
 from refit.core.pods import (
     TMP,
@@ -73,7 +73,12 @@ def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
 def inference_service(deployment: Deployment, record: VersionRecord, config: Config) -> Manifest:
     """The InferenceService that serves the version: a new pod is ready before an old one goes."""
     serving = deployment.spec.serving
-    scales = serving.max_replicas > serving.min_replicas
+    override = deployment.status.override or Override()
+    # An override holds as long as the spec says what it said when the override was made.
+    replicas = override.replicas if override.instead_of == serving.min_replicas else None
+    least = replicas if replicas is not None else serving.min_replicas
+    scales = serving.max_replicas > least
+    restart = {jobs.RESTARTED_FOR: override.restart_request} if override.restart_request else {}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
@@ -89,7 +94,7 @@ def inference_service(deployment: Deployment, record: VersionRecord, config: Con
         },
         "spec": {
             "predictor": {
-                "minReplicas": serving.min_replicas,
+                "minReplicas": least,
                 "maxReplicas": serving.max_replicas,
                 **({"scaleMetric": "cpu", "scaleTarget": 80} if scales else {}),
                 "automountServiceAccountToken": False,
@@ -111,6 +116,7 @@ def inference_service(deployment: Deployment, record: VersionRecord, config: Con
                             jobs.ARTIFACT_SHA256: record.artifact.sha256,
                             jobs.REQUEST_LOG: json.dumps(serving.request_log.wire(), separators=(",", ":")),
                             jobs.SPILL_DIR: f"{TMP}/request-log",
+                            **restart,
                             **collector_environment(deployment.namespace, config),
                         }
                     ),

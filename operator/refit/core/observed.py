@@ -106,6 +106,7 @@ class RolloutSeen:
     artifact_sha256: str
     complete: bool
     available: int
+    restarted_for: str = ""
     pod_message: str = ""
     pod_waiting: str = ""
 
@@ -144,16 +145,32 @@ class AlertSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What the ledger holds of a request: the digest that was to be carried out, and whether it came to an end."""
+
+    intent: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestSeen:
-    """A RemediationRequest about this model, parsed."""
+    """A RemediationRequest about this model, parsed.
+
+    `confirmed` are those who approved and still may, as the API server says now; `job` is the Job
+    that estimates what the action would bring.
+    """
 
     name: str
+    uid: str
     generation: int
     resource_version: str
     created: datetime
     ours: bool
     spec: RemediationRequestSpec
     status: RemediationRequestStatus
+    confirmed: frozenset[str] = frozenset()
+    standing: Standing = Standing()
+    job: JobSeen | None = None
 
     @property
     def open(self) -> bool:
@@ -172,7 +189,11 @@ CLOSED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """Everything `plan` may look at."""
+    """Everything `plan` may look at.
+
+    `guard`, `switch` and `ledger` are empty where all is well; else they say what is wrong with the approval
+    guard, who stopped the line and why, and what is wrong with the ledger.
+    """
 
     deployment: Deployment
     job: JobSeen | None = None
@@ -181,5 +202,9 @@ class Observed:
     alerts: tuple[AlertSeen, ...] = ()
     flooded: bool = False
     service: ServiceSeen = field(default_factory=ServiceSeen)
+    guard: str = ""
+    guard_version: str = ""
+    switch: str = ""
+    ledger: str = ""
     serving_installed: bool = True
     proof: Proof | None = None

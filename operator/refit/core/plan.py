@@ -11,23 +11,34 @@ from datetime import datetime, timedelta
 
 from refit.api import meta
 from refit.api.conditions import Condition, ConditionStatus, find, merge
-from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingPhase, VersionRecord, VersionState
+from refit.api.deploymentstatus import (
+    ModelDeploymentStatus,
+    TrainingPhase,
+    VersionRecord,
+    VersionState,
+)
 from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import moment
-from refit.core import inference, monitoring, serving, training
+from refit.core import execution, freeze, inference, monitoring, serving, training
+from refit.core.actions import waits_for_promotion
+from refit.core.answers import Answer
 from refit.core.diagnosis import diagnose
+from refit.core.impact import retraining_order
 from refit.core.job import training_job
 from refit.core.measurementjob import measurement_job
 from refit.core.monitoring import Told
+from refit.core.notes import Note, note
 from refit.core.observed import Config, Manifest, Observed
+from refit.core.obstacles import safeguards
 from refit.core.policy import respond
 from refit.core.proposals import Evidence, decide
-from refit.core.requests import Answer, answers
+from refit.core.requests import answers
 from refit.core.status import Facts, Finding, conditions
 
 WAIT_FOR_POD = timedelta(seconds=2)
 """How soon to look again at a roll-out; its pods' own words make no event that we watch."""
+SOON = timedelta(milliseconds=50)
 WAIT_FOR_INSTALL = timedelta(seconds=30)
 
 
@@ -48,22 +59,14 @@ class Champion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
-    """A Kubernetes Event about a change of state."""
-
-    reason: str
-    message: str
-    warning: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do, in this order: delete, create, apply, alias, status, note, answers to requests."""
+    """What to do, in this order: delete, create, apply, alias, change of the spec, status, note, answers to requests."""
 
     status: ModelDeploymentStatus
     delete: tuple[JobReference, ...] = ()
     create: tuple[Manifest, ...] = ()
     apply: tuple[Manifest, ...] = ()
+    spec_patch: Manifest | None = None
     champion: Champion | None = None
     answers: tuple[Answer, ...] = ()
     note: Note | None = None
@@ -72,10 +75,10 @@ class Plan:
 
 def plan(seen: Observed, now: datetime, config: Config) -> Plan:
     """What should be done about this ModelDeployment now."""
-    before = seen.deployment.status
     problem = spec_problem(seen)
     if problem is not None:
-        return _finished(seen, Plan(status=before, again_after=config.resync), problem, now)
+        return _finished(seen, Plan(status=seen.deployment.status, again_after=config.resync), problem, now)
+    seen = execution.with_begun(seen, now)
     draft = _training(seen, now, config)
     blocked = _blocked(seen)
     draft = _serving(seen, draft, blocked, now, config)
@@ -93,7 +96,7 @@ def refused(seen: Observed, reason: Reason, message: str, now: datetime, config:
 def spec_problem(seen: Observed) -> Finding | None:
     """What is wrong with a spec that the API server had to accept."""
     spec = seen.deployment.spec
-    message = training.schedule_problem(spec.training.schedule)
+    message = training.schedule_problem(spec.training.schedule) or freeze.windows_problem(spec.remediation)
     if size(spec) > SPEC_LIMIT:
         message = f"spec has {size(spec)} bytes, the limit is {SPEC_LIMIT}; shorten spec.data.expectations"
     return Finding(reason=Reason.INVALID_SPEC, message=message, stalled=True) if message else None
@@ -101,12 +104,15 @@ def spec_problem(seen: Observed) -> Finding | None:
 
 def _training(seen: Observed, now: datetime, config: Config) -> Plan:
     deployment = seen.deployment
-    want = training.wanted(deployment, now)
+    retrain = execution.retraining(seen.requests)
+    want = training.wanted(deployment, now, retrain.name if retrain is not None else None)
     step = training.step(deployment, want, seen.job, config, now)
     history = deployment.status.history
     if step.result is not None and step.result.registered is not None:
-        history = serving.with_result(history, step.status, step.result, step.result.registered, now)
-    create = (training_job(deployment, step.status, config),) if step.create else ()
+        wait = step.status.request is not None and waits_for_promotion(deployment)
+        history = serving.with_result(history, step.status, step.result, step.result.registered, now, wait=wait)
+    order = retraining_order(seen, step.status, retrain)
+    create = (training_job(deployment, step.status, config, order),) if step.create else ()
     delete = (JobReference(name=step.delete_job, namespace=deployment.namespace),) if step.delete_job else ()
     again = config.resync if want.next_at is None else min(config.resync, max(want.next_at - now, WAIT_FOR_POD))
     return Plan(
@@ -172,15 +178,27 @@ def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tu
     alerts = tuple(alert for alert in seen.alerts if moment(alert.starts_at) >= deployment.created)
     diagnosis = diagnose(deployment.spec.monitoring, last, alerts)
     still_open = tuple(request.name for request in seen.requests if request.open)
+    answered = answers(seen, draft.status, diagnosis, alerts, config, now)
     draft = replace(
         draft,
-        answers=answers(deployment, seen.requests, diagnosis, alerts, now),
-        status=draft.status.model_copy(update={"open_requests": still_open[:32] or None}),
+        answers=answered.answers,
+        create=(*draft.create, *answered.create),
+        delete=(
+            *draft.delete,
+            *(JobReference(name=name, namespace=deployment.namespace) for name in answered.delete),
+        ),
+        spec_patch=answered.spec_patch,
+        status=answered.status.model_copy(update={"open_requests": still_open[:32] or None}),
+        again_after=draft.again_after
+        if answered.again_after is None
+        else min(draft.again_after, max(answered.again_after, SOON)),
     )
     if remediation is None:
         return draft, ()
+    guarded = safeguards(seen, remediation, now)
     if diagnosis is None:
-        return draft, ((ConditionType.DIAGNOSED, ConditionStatus.FALSE, Reason.NOTHING_FOUND, "no rule holds"),)
+        nothing = (ConditionType.DIAGNOSED, ConditionStatus.FALSE, Reason.NOTHING_FOUND, "no rule holds")
+        return draft, (nothing, *guarded)
     proposed = respond(diagnosis, remediation.policy, draft.status.history)
     evidence = Evidence(last=last, alerts=alerts)
     decision = decide(deployment, remediation, diagnosis, proposed, evidence, seen.requests, config, now)
@@ -192,7 +210,10 @@ def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tu
     if seen.flooded:
         message = f"{message}; more alerts came in a short time than are looked at one by one"
     told = (ConditionType.DIAGNOSED, ConditionStatus.TRUE, diagnosis.class_, f"{message}; {diagnosis.reasoning}")
-    return draft, (told,)
+    if decision.escalated:
+        escalated = (ConditionType.ESCALATED, ConditionStatus.TRUE, Reason.ESCALATED, decision.held_back)
+        return draft, (told, escalated, *guarded)
+    return draft, (told, *guarded)
 
 
 def _champion(seen: Observed, served: VersionRecord | None) -> Champion | None:
@@ -231,6 +252,7 @@ def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetim
         history=draft.status.history,
         service=seen.service,
         blocked=blocked,
+        hold=draft.status.hold,
         requests_problem=monitoring.requests_problem(draft.status.last_measurement),
         told=told,
     )
@@ -254,50 +276,3 @@ def _again(draft: Plan, blocked: Finding | None, found: tuple[Condition, ...]) -
     if candidate or find(found, ConditionType.RECONCILING) is not None:
         return min(WAIT_FOR_POD, draft.again_after)
     return draft.again_after
-
-
-NOTED = (
-    ConditionType.DATA_VALID,
-    ConditionType.TRAINED,
-    ConditionType.DRIFTED,
-    ConditionType.QUALITY_OK,
-    ConditionType.DIAGNOSED,
-    ConditionType.READY,
-)
-NOT_NEWS = (
-    Reason.NOT_YET_CHECKED,
-    Reason.INCONCLUSIVE,
-    Reason.NO_DRIFT,
-    Reason.QUALITY_UNKNOWN,
-    Reason.NOTHING_FOUND,
-)
-BAD_WHEN_TRUE = (ConditionType.DRIFTED, ConditionType.DIAGNOSED)
-
-
-def note(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> Note | None:
-    """One Event for all that a pass has to tell: the noted conditions whose status or reason changed.
-
-    It bears the reason of the first that is bad, else of the last; each Event is a write of its own.
-    """
-    stalled = find(after, ConditionType.STALLED) is not None
-    told, bad = [], []
-    for kind in NOTED:
-        old, new = find(before, kind), find(after, kind)
-        if new is None or (new.reason in NOT_NEWS and (old is None or old.reason in NOT_NEWS)):
-            continue
-        if old is not None and (old.status, old.reason) == (new.status, new.reason):
-            continue
-        told.append(new)
-        if _bad(new, stalled=stalled):
-            bad.append(new)
-    if not told:
-        return None
-    # The same words twice in one pass say nothing new.
-    message = "; ".join(dict.fromkeys(found.message for found in told))
-    return Note(reason=(bad[:1] or told[-1:])[0].reason, message=message, warning=bool(bad))
-
-
-def _bad(condition: Condition, *, stalled: bool) -> bool:
-    if condition.type in BAD_WHEN_TRUE:
-        return condition.status == ConditionStatus.TRUE
-    return condition.status == ConditionStatus.FALSE and (condition.type != ConditionType.READY or stalled)

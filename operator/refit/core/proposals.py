@@ -11,22 +11,28 @@ from datetime import datetime, timedelta
 
 from refit.api import meta
 from refit.api.measured import LastMeasurement, Verdict
-from refit.api.proposal import Change, Proposal
+from refit.api.outcome import Result
+from refit.api.proposal import ApprovalRule, Estimate, PredictedImpact, Proposal
 from refit.api.remediation import Remediation
 from refit.api.remediationrequest import (
     Action,
     AlertReference,
     Diagnosis,
     RemediationRequestSpec,
+    RequestPhase,
     TargetRef,
     Trigger,
     TriggerType,
 )
+from refit.api.results import ImpactResult
 from refit.api.times import stamp
+from refit.core.actions import ACTIONS, changes
 from refit.core.observed import AlertSeen, Config, Deployment, Manifest, RequestSeen
 from refit.core.policy import Proposed
 
 ROLE = "request"
+NO_DIGEST = f"sha256:{'0' * 64}"
+"""Stands where the digest goes while it is computed."""
 DAY = timedelta(days=1)
 
 
@@ -36,6 +42,7 @@ class Decision:
 
     request: Manifest | None = None
     held_back: str = ""
+    escalated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,14 @@ def decide(
         return Decision(
             held_back=f"{proposed.action} was proposed by {same[-1].name}; not again before {stamp(cooled)}"
         )
+    tries = unsuccessful(same)
+    if tries >= limits.attempts:
+        contact = remediation.approval.escalation_contact
+        return Decision(
+            held_back=f"{proposed.action} came to nothing {tries} times, spec.remediation.limits.attempts is "
+            f"{limits.attempts}; a person must look{f', see {contact}' if contact else ''}",
+            escalated=True,
+        )
     today = [request for request in ours if request.created > now - DAY]
     if len(today) >= limits.per_day:
         return Decision(
@@ -94,18 +109,88 @@ def decide(
     return Decision(request=_manifest(deployment, name, spec))
 
 
-def proposal(deployment: Deployment, request: RequestSeen, diagnosis: Diagnosis) -> Proposal:
-    """What would be done, in words, with the digest that an approver approves."""
-    changes = _changes(deployment, request)
-    text = f"{request.spec.action} {deployment.name}: {diagnosis.reasoning}"
+def proposal(
+    deployment: Deployment,
+    request: RequestSeen,
+    diagnosis: Diagnosis | None,
+    estimate: Estimate | None,
+    told: ImpactResult | None,
+    guard: str,
+) -> Proposal:
+    """What would be done if it were decided now. Its digest covers all that an approver is shown, and the model
+    as it serves; from the same world it is the same, so that a proposal made anew tells whether the world moved on.
+
+    `told` is what the estimate answered in this pass; before and after it, what stands in status is kept.
+    `guard` is the guard's version, empty while it is in doubt.
+    """
+    stated = request.status.proposal
+    remediation = deployment.spec.remediation or Remediation()
+    automatic = not ACTIONS[request.spec.action].risky
+    predicted = told.predicted if told is not None else stated.predicted_impact if stated is not None else None
+    expires = request.created + timedelta(seconds=remediation.approval.expires_after_seconds)
+    made = Proposal(
+        digest=NO_DIGEST,
+        text=_text(deployment, request, diagnosis, estimate, predicted),
+        automatic=automatic,
+        change=changes(deployment, request),
+        window=estimate.window if estimate is not None else None,
+        predicted_impact=predicted,
+        ranking=told.ranking if told is not None else stated.ranking if stated is not None else (),
+        approval=None if automatic else _rule(remediation),
+        guard=None if automatic else guard or (stated.guard if stated is not None else None),
+        expires_at=stated.expires_at if stated is not None else request.spec.expires_at or stamp(expires),
+    )
+    serving = deployment.status.serving
     content = {
+        "proposal": made.wire(),
+        "request": request.uid,
         "target": deployment.uid,
+        "spec": deployment.spec_hash,
         "action": request.spec.action,
         "parameters": request.spec.parameters.wire(),
-        "change": [change.wire() for change in changes],
-        "spec": deployment.spec_hash,
+        "serving": serving.artifact.sha256 if serving is not None else "",
     }
-    return Proposal(digest=f"sha256:{meta.sha256(content)}", text=text[:1024], change=changes)
+    return made.model_copy(update={"digest": f"sha256:{meta.sha256(content)}"})
+
+
+def unsuccessful(requests: list[RequestSeen]) -> int:
+    """How many of the newest requests in a row, given in the order of their making, did not better anything."""
+    found = 0
+    for request in reversed(requests):
+        outcome = request.status.outcome
+        kept = outcome is not None and outcome.result in (Result.CHAMPION_KEPT, Result.RETURNED)
+        if request.status.phase not in (RequestPhase.FAILED, RequestPhase.REJECTED) and not kept:
+            break
+        found += 1
+    return found
+
+
+def _rule(remediation: Remediation) -> ApprovalRule:
+    approval = remediation.approval
+    return ApprovalRule(
+        approvals=approval.approvals,
+        required_group=approval.required_group,
+        requester_may_approve=approval.requester_may_approve,
+    )
+
+
+def _text(
+    deployment: Deployment,
+    request: RequestSeen,
+    diagnosis: Diagnosis | None,
+    estimate: Estimate | None,
+    predicted: PredictedImpact | None,
+) -> str:
+    why = diagnosis.reasoning if diagnosis is not None else request.spec.note
+    text = f"{request.spec.action} {deployment.name}: {why or f'asked for by {request.spec.requested_by}'}"
+    if predicted is not None:
+        text = (
+            f"{text}; predicted {predicted.metric} {predicted.now} -> {predicted.predicted} "
+            f"[{predicted.low}, {predicted.high}]"
+        )
+    elif estimate is not None and estimate.message:
+        text = f"{text}; no prediction: {estimate.message}"
+    return text[:1024]
 
 
 def references(alerts: tuple[AlertSeen, ...]) -> tuple[AlertReference, ...]:
@@ -139,24 +224,3 @@ def _manifest(deployment: Deployment, name: str, spec: RemediationRequestSpec) -
         },
         "spec": spec.wire(),
     }
-
-
-def _changes(deployment: Deployment, request: RequestSeen) -> tuple[Change, ...]:
-    serving = deployment.status.serving
-    before = f"version {serving.version}" if serving is not None else "no version"
-    match request.spec.action:
-        case Action.RETRAIN:
-            return (
-                Change(what="served version", before=before, after="a newly trained version, if it passes the gate"),
-            )
-        case Action.ROLLBACK | Action.PROMOTE:
-            after = f"version {request.spec.parameters.to_version}"
-            return (Change(what="served version", before=before, after=after),)
-        case Action.SCALE:
-            replicas = deployment.spec.serving.min_replicas
-            return (Change(what="replicas", before=str(replicas), after=str(request.spec.parameters.replicas)),)
-        case Action.CHANGE_CONFIG:
-            changed = request.spec.parameters.config or {}
-            return tuple(Change(what=path[:256], after=value) for path, value in changed.items())
-        case _:
-            return ()

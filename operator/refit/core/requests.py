@@ -1,113 +1,256 @@
 """What becomes of RemediationRequests: each gets an answer in its status, whoever made it.
 
-This version of Refit diagnoses and proposes. It carries nothing out yet, and says so on the request.
+A request is estimated, proposed, decided, begun, followed and told. One model does one thing at a time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from refit.api.conditions import Condition, ConditionStatus, merge
+from refit.api.deploymentstatus import ModelDeploymentStatus
+from refit.api.outcome import Execution
+from refit.api.proposal import Proposal
 from refit.api.reasons import ConditionType, Reason
-from refit.api.remediation import RemediationMode
+from refit.api.remediation import Remediation, RemediationMode
 from refit.api.remediationrequest import (
-    Action,
-    AlertReference,
     Diagnosis,
-    RemediationRequestStatus,
     RequestPhase,
 )
 from refit.api.times import moment, stamp
-from refit.core.monitoring import requests_problem
-from refit.core.observed import AlertSeen, Deployment, RequestSeen
-from refit.core.proposals import proposal, references
+from refit.core import entries, execution, impact
+from refit.core.actions import ACTIONS
+from refit.core.answers import Answer, Next, answer_to, is_news
+from refit.core.approval import Ruled, Ruling, asked, rule
+from refit.core.configchange import applied
+from refit.core.course import Scene
+from refit.core.observed import AlertSeen, Config, Manifest, Observed, RequestSeen
+from refit.core.obstacles import end_of, obstacle_to, occupation
+from refit.core.proposals import proposal
+
+WAIT = timedelta(seconds=5)
+"""How soon to look again at what waits for something that makes no event."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The status that a request should have."""
+class Answered:
+    """All answers of a pass, and what they make the pass do."""
 
-    request: RequestSeen
-    status: RemediationRequestStatus
+    answers: tuple[Answer, ...] = ()
+    create: tuple[Manifest, ...] = ()
+    delete: tuple[str, ...] = ()
+    spec_patch: Manifest | None = None
+    status: ModelDeploymentStatus
+    again_after: timedelta | None = None
+
+
+def orphaned(requests: tuple[RequestSeen, ...], target: str, now: datetime) -> tuple[Answer, ...]:
+    """Answers to requests about a model that is not there."""
+    message = f"there is no ModelDeployment {target} in this namespace"
+    following = Next(phase=RequestPhase.PENDING, reason=Reason.TARGET_NOT_FOUND, message=message)
+    found = [answer_to(request, following, (), "", now) for request in requests if request.open]
+    return tuple(answer for answer in found if is_news(answer))
 
 
 def answers(
-    deployment: Deployment | None,
-    requests: tuple[RequestSeen, ...],
+    seen: Observed,
+    status: ModelDeploymentStatus,
     diagnosis: Diagnosis | None,
     alerts: tuple[AlertSeen, ...],
+    config: Config,
     now: datetime,
-) -> tuple[Answer, ...]:
-    """Answers to the requests whose status says something else; without a target each learns that there is none."""
-    found = (
-        Answer(request=request, status=_status(deployment, request, diagnosis, alerts, now))
-        for request in requests
-        if request.open
-    )
-    return tuple(answer for answer in found if answer.status != _without_decisions(answer.request.status))
+) -> Answered:
+    """Answers to the requests whose status says something else. `status` is the model's as this pass will write it."""
+    contact = (seen.deployment.spec.remediation or Remediation()).approval.escalation_contact or ""
+    busy = occupation(seen, status)
+    collected = Answered(status=status)
+    for request in seen.requests:
+        if request.open:
+            following = _next(request, seen, collected.status, diagnosis, alerts, busy, config, now)
+            if following.phase == RequestPhase.EXECUTING and not busy:
+                busy = f"{request.name} is being carried out"
+        else:
+            late = _late(request, status)
+            if late is None:
+                continue
+            following = late
+        answer = answer_to(request, following, alerts, contact, now)
+        collected = replace(
+            collected,
+            answers=(*collected.answers, answer) if is_news(answer) else collected.answers,
+            create=(*collected.create, following.create) if following.create is not None else collected.create,
+            delete=(*collected.delete, *_finished_job(request, following)),
+            spec_patch=collected.spec_patch or following.spec_patch,
+            status=following.status or collected.status,
+            again_after=_sooner(collected.again_after, following.again_after),
+        )
+    return collected
 
 
-def _without_decisions(status: RemediationRequestStatus) -> RemediationRequestStatus:
-    """Decisions belong to those who made them; an apply that named them would take them over."""
-    return status.model_copy(update={"approvals": None})
-
-
-def _status(
-    deployment: Deployment | None,
+def _next(
     request: RequestSeen,
+    seen: Observed,
+    status: ModelDeploymentStatus,
     diagnosis: Diagnosis | None,
     alerts: tuple[AlertSeen, ...],
+    busy: str,
+    config: Config,
     now: datetime,
-) -> RemediationRequestStatus:
-    phase, reason, message = _judged(deployment, request, now)
-    update: dict[str, object] = {}
-    if deployment is not None and phase is RequestPhase.PENDING and request.status.proposal is None:
-        stated = request.status.diagnosis or (diagnosis if request.ours else None)
-        if stated is not None:
-            update = {"diagnosis": stated, "proposal": proposal(deployment, request, stated)}
-    ready = Condition(
-        type=ConditionType.READY,
-        status=ConditionStatus.FALSE,
-        reason=reason,
-        message=message[:1024],
-        observed_generation=request.generation,
-        last_transition_time=stamp(now),
-    )
-    return _without_decisions(request.status).model_copy(
-        update={
-            **update,
-            "alerts": _told(request, alerts) if request.ours else request.status.alerts,
-            "phase": phase,
-            "observed_generation": request.generation,
-            "conditions": merge(request.status.conditions, (ready,)),
-        }
-    )
-
-
-def _told(request: RequestSeen, alerts: tuple[AlertSeen, ...]) -> tuple[AlertReference, ...]:
-    """The alerts that came while the request was open, each once; those that stopped are kept."""
-    known = {alert.fingerprint: alert for alert in (*references(alerts), *request.status.alerts)}
-    return tuple(sorted(known.values(), key=lambda alert: (alert.starts_at or "", alert.fingerprint)))[:32]
-
-
-def _judged(deployment: Deployment | None, request: RequestSeen, now: datetime) -> tuple[RequestPhase, Reason, str]:
-    spec = request.spec
-    if deployment is None:
-        message = f"there is no ModelDeployment {spec.target_ref.name} in this namespace"
-        return RequestPhase.PENDING, Reason.TARGET_NOT_FOUND, message
-    if spec.target_ref.uid is not None and spec.target_ref.uid != deployment.uid:
-        message = f"{deployment.name} was deleted and created again since; make a new request"
-        return RequestPhase.SUPERSEDED, Reason.SUPERSEDED, message
-    if spec.expires_at is not None and moment(spec.expires_at) <= now:
-        return RequestPhase.EXPIRED, Reason.EXPIRED, f"nobody decided before {spec.expires_at}"
-    problem = requests_problem(deployment.status.last_measurement)
-    if spec.action == Action.RETRAIN and problem is not None:
-        message = f"retraining is refused while the requests are faulty: {problem}"
-        return RequestPhase.FAILED, Reason.REQUESTS_INVALID, message
+) -> Next:
+    deployment, spec = seen.deployment, request.spec
+    scene = Scene(deployment=deployment, status=status, service=seen.service, config=config, now=now)
+    if request.status.phase == RequestPhase.EXECUTING:
+        return _follow(request, scene, alerts, seen.ledger)
+    ended = end_of(request, seen, now)
+    if ended is not None:
+        return ended
+    estimated = impact.step(deployment, request, config, now)
+    update: dict[str, Any] = {"estimate": estimated.estimate}
+    stated = request.status.diagnosis
+    if stated is None and request.ours and request.status.proposal is None:
+        # What is asked about must not change any more because something else is diagnosed later.
+        stated = diagnosis
+    update["diagnosis"] = stated
+    if estimated.running:
+        message = f"measuring what {spec.action} would bring"
+        return Next(
+            phase=RequestPhase.PENDING,
+            reason=Reason.ESTIMATING,
+            message=message,
+            update=update,
+            create=estimated.create,
+            again_after=impact_deadline(deployment.spec.remediation),
+        )
+    anew = proposal(deployment, request, stated, estimated.estimate, estimated.told, seen.guard_version)
     remediation = deployment.spec.remediation
-    if remediation is not None and remediation.mode == RemediationMode.OBSERVE:
-        message = "spec.remediation.mode is Observe: this is proposed and never done"
-        return RequestPhase.PENDING, Reason.OBSERVE_ONLY, message
-    message = "this version of Refit proposes and records requests; it does not carry them out yet"
-    return RequestPhase.PENDING, Reason.AWAITING_APPROVAL, message
+    if remediation is None or remediation.mode == RemediationMode.OBSERVE:
+        message = "spec.remediation.mode is Observe: this is proposed and never done; set it to Act"
+        update["proposal"] = anew
+        return Next(phase=RequestPhase.PENDING, reason=Reason.OBSERVE_ONLY, message=message, update=update)
+    decided = _decided(request, anew, now)
+    if decided.ruling in CLOSING:
+        phase = CLOSING[decided.ruling]
+        return Next(phase=phase, reason=decided.reason, message=decided.message, update=update, approved=decided)
+    if decided.ruling is not Ruling.APPROVED:
+        # Nobody has agreed to what stands there yet, so what stands there may still follow the world.
+        update["proposal"] = anew
+        return Next(
+            phase=RequestPhase.AWAITING_APPROVAL,
+            reason=decided.reason,
+            message=decided.message,
+            update=update,
+            approved=decided,
+            again_after=_until(anew.expires_at, now),
+        )
+    update["proposal"] = anew
+    obstacle = obstacle_to(request, seen, remediation, busy, now)
+    if obstacle is not None:
+        reason, message = obstacle
+        phase = RequestPhase.AWAITING_APPROVAL if ACTIONS[spec.action].risky else RequestPhase.PENDING
+        told = f"{decided.message}; {message}" if decided.approvers else message
+        return Next(phase=phase, reason=reason, message=told, update=update, approved=decided, again_after=WAIT)
+    return _begin(request, scene, decided, update)
+
+
+CLOSING = {
+    Ruling.REJECTED: RequestPhase.REJECTED,
+    Ruling.EXPIRED: RequestPhase.EXPIRED,
+    Ruling.SUPERSEDED: RequestPhase.SUPERSEDED,
+}
+
+
+def impact_deadline(remediation: Remediation | None) -> timedelta:
+    """How soon to look at an estimate whose Job makes no event any more."""
+    return timedelta(seconds=(remediation or Remediation()).retraining.trial_seconds + impact.GRACE_SECONDS)
+
+
+def _decided(request: RequestSeen, anew: Proposal, now: datetime) -> Ruled:
+    if anew.automatic:
+        message = f"{request.spec.action} hurts nobody and waits for nobody"
+        return Ruled(ruling=Ruling.APPROVED, reason=Reason.AUTOMATIC, message=message)
+    if request.status.proposal is None or request.status.phase != RequestPhase.AWAITING_APPROVAL:
+        return Ruled(ruling=Ruling.AWAITING, reason=Reason.AWAITING_APPROVAL, message=asked(anew, 0))
+    return rule(request, anew, now)
+
+
+def _begin(request: RequestSeen, scene: Scene, decided: Ruled, update: dict[str, Any]) -> Next:
+    """The intent is recorded, then the phase says so; the next pass does it."""
+    serving = scene.status.serving
+    update["execution"] = Execution(
+        start_time=stamp(scene.now),
+        digest=update["proposal"].digest,
+        approvers=decided.approvers,
+        from_version=serving.version if serving is not None else None,
+    )
+    whole = request.status.model_copy(update=update)
+    return Next(
+        phase=RequestPhase.EXECUTING,
+        reason=Reason.EXECUTING,
+        message=f"{request.spec.action} begins: {decided.message}",
+        update=update,
+        entry=entries.intent(scene.deployment, request, whole),
+        again_after=timedelta(0),
+        approved=decided,
+    )
+
+
+def _follow(request: RequestSeen, scene: Scene, alerts: tuple[AlertSeen, ...], ledger: str) -> Next:
+    if ledger:
+        message = f"{ledger}; what was begun goes on, and is told once it can be recorded"
+        return Next(phase=RequestPhase.EXECUTING, reason=Reason.LEDGER_UNAVAILABLE, message=message, again_after=WAIT)
+    found = execution.follow(request, scene, alerts)
+    update: dict[str, Any] = {"outcome": found.outcome}
+    begun = request.status.execution
+    if found.done_at is not None and begun is not None:
+        update["execution"] = begun.model_copy(update={"done_time": stamp(found.done_at)})
+    entry = None
+    if found.outcome is not None and not request.standing.ended:
+        whole = request.status.model_copy(update={**update, "phase": found.phase})
+        entry = entries.outcome(scene.deployment, request, whole, found.outcome, found.message)
+    config = request.spec.parameters.config
+    change = applied(scene.deployment.spec, config) if config and found.outcome is None else None
+    return Next(
+        phase=found.phase,
+        reason=found.reason,
+        message=found.message,
+        update=update,
+        entry=entry,
+        status=found.status,
+        spec_patch=change.patch if change is not None else None,
+        again_after=found.again_after or (WAIT if found.outcome is None else None),
+    )
+
+
+def _late(request: RequestSeen, status: ModelDeploymentStatus) -> Next | None:
+    """The realised impact of a request that ended before anybody knew it."""
+    outcome, ready = request.status.outcome, request.status.conditions
+    if request.status.phase != RequestPhase.EXECUTED or outcome is None or outcome.realised_impact is not None:
+        return None
+    version = next((record.version for record in status.history if record.request == request.name), None)
+    found = execution.realised(request.status.proposal, version, status.last_measurement)
+    if found is None:
+        return None
+    told = next((condition for condition in ready if condition.type == ConditionType.READY), None)
+    return Next(
+        phase=RequestPhase.EXECUTED,
+        reason=Reason.EXECUTED,
+        message=told.message if told is not None else "",
+        update={"outcome": outcome.model_copy(update={"realised_impact": found})},
+    )
+
+
+def _finished_job(request: RequestSeen, following: Next) -> tuple[str, ...]:
+    """The Job of an estimate that was taken in, or of a request that came to an end."""
+    estimate = request.status.estimate
+    closed = following.phase not in (RequestPhase.PENDING, RequestPhase.AWAITING_APPROVAL, RequestPhase.EXECUTING)
+    return (estimate.job,) if estimate is not None and request.job is not None and closed else ()
+
+
+def _until(time: str | None, now: datetime) -> timedelta | None:
+    return max(moment(time) - now, timedelta(milliseconds=50)) if time is not None else None
+
+
+def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    known = [span for span in (one, other) if span is not None]
+    return min(known, default=None)

@@ -34,14 +34,20 @@ def desired(history: Iterable[VersionRecord]) -> VersionRecord | None:
 
 
 def with_result(
-    history: History, training: TrainingStatus, result: TrainingResult, registered: Registered, now: datetime
+    history: History,
+    training: TrainingStatus,
+    result: TrainingResult,
+    registered: Registered,
+    now: datetime,
+    *,
+    wait: bool = False,
 ) -> History:
-    """The history with the newly registered version as its one candidate.
+    """The history with the newly registered version as its one candidate; or kept aside, if it is to `wait`.
 
     A training that was taken back may report the very version that serves: it has proved itself already.
     """
     others = tuple(
-        _passed_over(other) if other.state == VersionState.CANDIDATE else other
+        _passed_over(other) if other.state == VersionState.CANDIDATE and not wait else other
         for other in history
         if other.version != registered.version
     )
@@ -50,7 +56,7 @@ def with_result(
         return _bounded((*others, same.model_copy(update={"key": training.key, "spec_hash": training.spec_hash})))
     record = VersionRecord(
         version=registered.version,
-        state=VersionState.CANDIDATE,
+        state=VersionState.RETIRED if wait else VersionState.CANDIDATE,
         key=training.key,
         spec_hash=training.spec_hash,
         artifact=Artifact(uri=registered.artifact_uri, sha256=registered.artifact_sha256),
@@ -62,6 +68,8 @@ def with_result(
         run_id=result.run_id or "",
         data_sha256=result.data_sha256 or "0" * 64,
         reason=training.cause,
+        message="waits for Promote" if wait else "",
+        request=training.request,
         create_time=stamp(now),
     )
     return _bounded((*others, record))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from refit.api.conditions import Condition, ConditionStatus
-from refit.api.deploymentstatus import TrainingPhase, TrainingStatus, VersionRecord, VersionState
+from refit.api.deploymentstatus import Hold, TrainingPhase, TrainingStatus, VersionRecord, VersionState
 from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import stamp
@@ -39,6 +39,7 @@ class Facts:
     history: tuple[VersionRecord, ...]
     service: ServiceSeen
     blocked: Finding | None = None
+    hold: Hold | None = None
     requests_problem: str | None = None
     told: tuple[Told, ...] = ()
 
@@ -54,6 +55,8 @@ def conditions(facts: Facts, generation: int, now: datetime) -> tuple[Condition,
     if finding is None:
         record = _serving(facts)
         message = f"version {record.version} serves" if record is not None else ""
+        if facts.hold is not None:
+            message = f"{message}, held since {facts.hold.request} took version {facts.hold.version} back"
         found.append(_condition(ConditionType.READY, ConditionStatus.TRUE, Reason.SERVING, message))
     else:
         found.append(_condition(ConditionType.READY, ConditionStatus.FALSE, finding.reason, finding.message))
@@ -71,7 +74,8 @@ def finding_of(facts: Facts) -> Finding | None:
     if facts.blocked is not None:
         return facts.blocked
     serving = _serving(facts)
-    current = serving is not None and serving.spec_hash == facts.spec_hash
+    held = facts.hold is not None and facts.hold.spec_hash == facts.spec_hash
+    current = serving is not None and (serving.spec_hash == facts.spec_hash or held)
     still = f"; version {serving.version} keeps serving" if serving is not None else ""
     if any(record.state == VersionState.CANDIDATE for record in facts.history) and not current:
         candidate = next(record for record in facts.history if record.state == VersionState.CANDIDATE)

@@ -32,6 +32,7 @@ class Wanted:
     key: str
     spec_hash: str
     cause: str
+    request: str | None = None
     next_at: datetime | None = None
 
 
@@ -45,10 +46,16 @@ class Step:
     result: TrainingResult | None = None
 
 
-def wanted(deployment: Deployment, now: datetime) -> Wanted:
-    """The training that should be the newest one; raises ValueError for a schedule that cannot be read."""
+def wanted(deployment: Deployment, now: datetime, retrain: str | None = None) -> Wanted:
+    """The training that should be the newest one; raises ValueError for a schedule that cannot be read.
+
+    `retrain` is the approved request that asks for one; while there is one, and while what serves is held
+    after a rollback, the schedule waits.
+    """
     current = deployment.status.training
     hashed = deployment.spec_hash
+    hold = deployment.status.hold
+    held = retrain is not None or (hold is not None and hold.spec_hash == hashed)
     requested = deployment.train_requested
     next_at = _tick_after(deployment.spec.training.schedule, now)
     # An annotation that was taken away asks for nothing.
@@ -60,13 +67,16 @@ def wanted(deployment: Deployment, now: datetime) -> Wanted:
         else:
             cause = "spec changed" if current.spec_hash != hashed else "requested by annotation"
         return Wanted(key=key, spec_hash=hashed, cause=cause, next_at=next_at)
+    if retrain is not None and current.request != retrain:
+        key = meta.short_hash([hashed, requested, retrain])
+        return Wanted(key=key, spec_hash=hashed, cause=f"request {retrain}", request=retrain, next_at=next_at)
     due = _tick_after(deployment.spec.training.schedule, moment(current.start_time)) if current.start_time else None
-    if due is not None and due <= now:
+    if due is not None and due <= now and not held:
         # Ticks that passed while nobody looked count as one: the newest.
         tick = stamp(max(due, _tick_before(deployment.spec.training.schedule, now) or due))
         key = meta.short_hash([hashed, requested, tick])
         return Wanted(key=key, spec_hash=hashed, cause=f"schedule {tick}", next_at=next_at)
-    return Wanted(key=current.key, spec_hash=hashed, cause=current.cause, next_at=next_at)
+    return Wanted(key=current.key, spec_hash=hashed, cause=current.cause, request=current.request, next_at=next_at)
 
 
 def step(deployment: Deployment, want: Wanted, job: JobSeen | None, config: Config, now: datetime) -> Step:
@@ -102,6 +112,7 @@ def _attempt(deployment: Deployment, want: Wanted, number: int, now: datetime) -
         job=job,
         phase=TrainingPhase.RUNNING,
         cause=want.cause,
+        request=want.request,
         requested=deployment.train_requested,
         reason=Reason.TRAINING,
         message=f"Job {job} is running",
@@ -141,6 +152,7 @@ def _failed(deployment: Deployment, current: TrainingStatus, job: JobSeen, now: 
 PHASES = {
     TrainingOutcome.REGISTERED: TrainingPhase.SUCCEEDED,
     TrainingOutcome.BELOW_BOUND: TrainingPhase.BELOW_BOUND,
+    TrainingOutcome.CHAMPION_KEPT: TrainingPhase.CHAMPION_KEPT,
     TrainingOutcome.REFUSED: TrainingPhase.REFUSED,
 }
 
@@ -159,6 +171,8 @@ def _answered(current: TrainingStatus, result: TrainingResult, now: datetime) ->
             "fit_seconds": result.fit_seconds,
             "total_seconds": result.total_seconds,
             "metrics": result.metrics,
+            "comparison": result.comparison,
+            "shadow": result.shadow,
         }
     )
 

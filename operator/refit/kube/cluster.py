@@ -49,6 +49,7 @@ EVENT = Kind("", "v1", "events", "Event")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 INFERENCE_SERVICE = Kind("serving.kserve.io", "v1beta1", "inferenceservices", "InferenceService")
 SERVING_RUNTIME = Kind("serving.kserve.io", "v1alpha1", "servingruntimes", "ServingRuntime")
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 POLICY = Kind("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
 POLICY_BINDING = Kind(
     "admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
@@ -66,6 +67,7 @@ KINDS = {
         DEPLOYMENT,
         INFERENCE_SERVICE,
         SERVING_RUNTIME,
+        CONFIG_MAP,
         POLICY,
         POLICY_BINDING,
     )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import aiohttp
 import kopf
 
+from refit.audit.ledger import Ledger
 from refit.intake.server import running
 from refit.intake.settings import IntakeSettings
 from refit.kube.live import LiveCluster, connect, credentials
@@ -19,7 +20,10 @@ from refit.shell import handlers, server
 from refit.shell.alerts import StoredAlerts
 from refit.shell.echoes import Echoes
 from refit.shell.endpoint import Endpoint
+from refit.shell.guard import Guard
 from refit.shell.metrics import Metrics
+from refit.shell.observe import Sources
+from refit.shell.oversight import Overseer
 from refit.shell.queue import KeyedQueue
 from refit.shell.reconcile import Reconciler
 from refit.shell.registry import Registry
@@ -75,15 +79,18 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
                 registry=metrics.registry,
             )
         )
+        ledger = Ledger(settings.audit_database, _now)
+        stack.callback(ledger.close)
+        guard = Guard(cluster=cluster, identity=settings.identity)
+        overseer = Overseer(cluster=cluster, ledger=ledger, guard=guard, identity=settings.identity)
         reconciler = Reconciler(
-            cluster=cluster,
-            endpoint=Endpoint(afresh),
+            sources=Sources(cluster=cluster, endpoint=Endpoint(afresh), alerts=StoredAlerts(store), overseer=overseer),
+            ledger=ledger,
             registry=Registry(session, settings.tracking_uri),
             config=settings.config(),
             metrics=metrics,
             clock=_now,
             echoes=echoes,
-            alerts=StoredAlerts(store),
             known=known,
             noticed=noticed,
         )

@@ -14,7 +14,15 @@ from datetime import datetime, timedelta
 from refit.api import guard as shipped
 from refit.core.guard import CANARY, GuardState, canary, difference, forbidden, home, refusal, version
 from refit.kube import cluster as kinds
-from refit.kube.cluster import Cluster, ClusterError, ConflictError, Manifest, NotFoundError, RefusedError
+from refit.kube.cluster import (
+    Cluster,
+    ClusterError,
+    ConflictError,
+    Manifest,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +65,11 @@ class Guard:
                     return _doubt(problem)
                 there.append(found)
             problem = refusal(self.identity, await self._try())
+        except UnreachableError as error:
+            return _doubt(f"the API server gave no answer about the guard: {error}")
         except ClusterError as error:
             return _doubt(
-                f"the guard could not be looked at: {error}; compare the operator's rights with manifests/rbac.yaml"
+                f"the guard may not be looked at: {error}; compare the operator's rights with manifests/rbac.yaml"
             )
         if problem:
             return _doubt(problem)

@@ -6,6 +6,7 @@ creates Jobs and moves traffic.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -31,6 +32,7 @@ from refit.core.observed import (
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
 from refit.shell.jobs_seen import last_words, own_job, owned_by, waiting_for
+from refit.shell.oversight import Overseer
 from refit.shell.requests import Key, requests_about
 
 TRAIN_REQUESTED = f"{meta.GROUP}/train-requested-at"
@@ -67,14 +69,23 @@ class Alerts(Protocol):
         """When a signed event last asked for a measurement of that model; empty if none did."""
 
 
-async def observe(
-    cluster: Cluster, endpoint: Prover, alerts: Alerts, key: Key, now: datetime, *, requested: bool
-) -> Observed | None:
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where a pass looks."""
+
+    cluster: Cluster
+    endpoint: Prover
+    alerts: Alerts
+    overseer: Overseer
+
+
+async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool) -> Observed | None:
     """What stands in the cluster for that key; None if the ModelDeployment is gone or going.
 
     `requested` says whether there are RemediationRequests about it that the operator did not make.
     """
     namespace, name = key
+    cluster, alerts = sources.cluster, sources.alerts
     manifest = await cluster.get(kinds.MODEL_DEPLOYMENT, namespace, name)
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return None
@@ -88,13 +99,19 @@ async def observe(
         service, installed = ServiceSeen(), False
     proof: Proof | None = None
     if record is not None and record.state == VersionState.CANDIDATE and _rolled_out(service, record.artifact.sha256):
-        proof = await endpoint.prove(service.url, name, record)
+        proof = await sources.endpoint.prove(service.url, name, record)
     remedied = deployment.spec.remediation is not None
+    requests = await requests_about(cluster, key) if requested or remedied else ()
+    oversight = await sources.overseer.look(deployment, requests, now)
     return Observed(
         deployment=deployment,
         job=job,
         measurement=await _measurement(cluster, deployment),
-        requests=await requests_about(cluster, key) if requested or remedied else (),
+        requests=oversight.requests,
+        guard=oversight.guard,
+        guard_version=oversight.guard_version,
+        switch=oversight.switch,
+        ledger=oversight.ledger,
         alerts=await alerts.firing(*key) if remedied else (),
         flooded=await alerts.flooded(*key) if remedied else False,
         service=service,
@@ -196,6 +213,7 @@ async def _rollout(cluster: Cluster, deployment: Deployment, wanted: str) -> Rol
         artifact_sha256=environment.get(jobs.ARTIFACT_SHA256, ""),
         complete=complete,
         available=status.get("availableReplicas", 0),
+        restarted_for=environment.get(jobs.RESTARTED_FOR, ""),
         pod_message=message,
         pod_waiting=waiting,
     )

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from refit.api import meta
 from refit.api.reasons import Reason
+from refit.audit.ledger import Ledger
 from refit.core.observed import Config, Deployment, Manifest, Observed
 from refit.core.plan import Champion, Plan, plan, refused
-from refit.core.requests import answers
+from refit.core.requests import orphaned
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, NotFoundError, RefusedError
 from refit.shell.echoes import Echoes
 from refit.shell.jobs_seen import owned_by
 from refit.shell.metrics import Metrics
-from refit.shell.observe import Alerts, Prover, UnreadableError, observe
-from refit.shell.recorder import record
+from refit.shell.observe import Sources, UnreadableError, observe
+from refit.shell.recorder import Subject, record
 from refit.shell.requests import Key, Keys, requests_about, write_answer
 from refit.shell.statuses import status_manifest, unreadable_status
 
@@ -43,16 +45,20 @@ class StaleError(Exception):
 class Reconciler:
     """One pass over one ModelDeployment, with all that a pass needs."""
 
-    cluster: Cluster
-    endpoint: Prover
+    sources: Sources
+    ledger: Ledger
     registry: Aliases
     config: Config
     metrics: Metrics
     clock: Callable[[], datetime]
     echoes: Echoes
-    alerts: Alerts
     known: Keys
     noticed: Keys
+
+    @property
+    def cluster(self) -> Cluster:
+        """The API server."""
+        return self.sources.cluster
 
     async def __call__(self, key: Key) -> timedelta | None:
         """Looks, decides, acts; returns after how long to look again."""
@@ -76,11 +82,11 @@ class Reconciler:
     async def _pass(self, key: Key) -> timedelta | None:
         now = self.clock()
         requested = key in self.noticed
-        observed = await observe(self.cluster, self.endpoint, self.alerts, key, now, requested=requested)
+        observed = await observe(self.sources, key, now, requested=requested)
         if observed is None:  # deleted; owner references collect its children
             if requested:
-                for answer in answers(None, await requests_about(self.cluster, key), None, (), now):
-                    await write_answer(self.cluster, key[0], answer)
+                for answer in orphaned(await requests_about(self.cluster, key), key[1], now):
+                    await write_answer(self.cluster, self.ledger, key[0], answer, now)
                 self.noticed.forget(key)
             self.metrics.forget(key)
             self.echoes.forget(key)
@@ -93,7 +99,7 @@ class Reconciler:
             wanted = refused(observed, Reason.API_REFUSED, str(error), now, self.config)
         await self._write_status(observed.deployment, wanted, now)
         for answer in wanted.answers:
-            await write_answer(self.cluster, key[0], answer)
+            await write_answer(self.cluster, self.ledger, key[0], answer, now)
         self.metrics.saw(key, wanted.status)
         return wanted.again_after
 
@@ -110,6 +116,18 @@ class Reconciler:
             await self.cluster.apply(manifest)
         if wanted.champion is not None:
             await self.registry.set_champion(wanted.champion)
+        if wanted.spec_patch is not None:
+            await self._change_spec(observed.deployment, wanted.spec_patch)
+
+    async def _change_spec(self, deployment: Deployment, patch: Manifest) -> None:
+        """Changes the spec as it was read, and no other; what follows from it is the next pass's."""
+        whole = {"metadata": {"resourceVersion": deployment.resource_version}, "spec": patch}
+        log.info("changing the spec of %s/%s: %s", deployment.namespace, deployment.name, patch)
+        try:
+            await self.cluster.patch(kinds.MODEL_DEPLOYMENT, deployment.namespace, deployment.name, whole)
+        except ConflictError as error:
+            raise StaleError from error
+        raise StaleError
 
     async def _create_once(self, manifest: Manifest, deployment: Deployment) -> None:
         """Creates a child whose name says what it is for: if it is there and ours, it was created before."""
@@ -136,7 +154,8 @@ class Reconciler:
         if note is not None:
             level = logging.WARNING if note.warning else logging.INFO
             log.log(level, "modeldeployment %s/%s: %s: %s", *key, note.reason, note.message)
-            await record(self.cluster, deployment, note, now)
+            subject = Subject(kind=meta.DEPLOYMENT_KIND, namespace=key[0], name=key[1], uid=deployment.uid)
+            await record(self.cluster, subject, note, now)
 
     async def _say_unreadable(self, key: Key, error: UnreadableError) -> timedelta:
         status = unreadable_status(error.manifest, str(error), self.clock())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
 from refit.api import meta
 from refit.api.times import stamp
-from refit.core.observed import Deployment
-from refit.core.plan import Note
+from refit.core.notes import Note
 from refit.kube.cluster import EVENT, Cluster, ClusterError, ConflictError, Manifest
 
 log = logging.getLogger(__name__)
@@ -16,9 +16,19 @@ log = logging.getLogger(__name__)
 COMPONENT = "refit-operator"
 
 
-async def record(cluster: Cluster, deployment: Deployment, note: Note, now: datetime) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The object an Event is about."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+async def record(cluster: Cluster, subject: Subject, note: Note, now: datetime) -> None:
     """Writes the Event. An Event that can not be written is logged; nothing hangs on it."""
-    manifest = event(deployment, note, now)
+    manifest = event(subject, note, now)
     try:
         await cluster.create(manifest)
     except ConflictError:
@@ -38,19 +48,19 @@ async def _repeat(cluster: Cluster, manifest: Manifest, now: datetime) -> None:
         log.warning("event not repeated: %s", error)
 
 
-def event(deployment: Deployment, note: Note, now: datetime) -> Manifest:
+def event(subject: Subject, note: Note, now: datetime) -> Manifest:
     """The Event as an object; its name is computed from its words."""
-    digest = meta.short_hash([deployment.uid, note.reason, note.message])
+    digest = meta.short_hash([subject.uid, note.reason, note.message])
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{deployment.name}.{digest}", "namespace": deployment.namespace},
+        "metadata": {"name": f"{subject.name}.{digest}", "namespace": subject.namespace},
         "involvedObject": {
             "apiVersion": meta.API_VERSION,
-            "kind": meta.DEPLOYMENT_KIND,
-            "name": deployment.name,
-            "namespace": deployment.namespace,
-            "uid": deployment.uid,
+            "kind": subject.kind,
+            "name": subject.name,
+            "namespace": subject.namespace,
+            "uid": subject.uid,
         },
         "reason": note.reason,
         "message": note.message[:1024],

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from refit.api import meta
-from refit.api.remediationrequest import RemediationRequestSpec, RemediationRequestStatus
-from refit.core.observed import RequestSeen
-from refit.core.requests import Answer
+from refit.api.conditions import find
+from refit.api.entries import EntryKind
+from refit.api.reasons import ConditionType
+from refit.api.remediationrequest import RemediationRequestSpec, RemediationRequestStatus, RequestPhase
+from refit.audit.ledger import Ledger, LedgerError, Row
+from refit.core.answers import Answer, is_news, unrecorded
+from refit.core.notes import Note
+from refit.core.observed import RequestSeen, Standing
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, ConflictError, Manifest, NotFoundError
+from refit.shell.recorder import Subject, record
 from refit.shell.statuses import status_manifest
 
 log = logging.getLogger(__name__)
@@ -47,6 +55,8 @@ async def requests_about(cluster: Cluster, key: Key) -> tuple[RequestSeen, ...]:
     for manifest in await cluster.list(kinds.REMEDIATION_REQUEST, namespace, ""):
         if manifest["spec"]["targetRef"]["name"] != name or manifest["metadata"].get("deletionTimestamp"):
             continue
+        if manifest["metadata"]["name"] == meta.GUARD_CANARY:
+            continue
         try:
             found.append(_parsed(manifest))
         except ValidationError as error:
@@ -58,6 +68,7 @@ def _parsed(manifest: Manifest) -> RequestSeen:
     metadata = manifest["metadata"]
     return RequestSeen(
         name=metadata["name"],
+        uid=metadata["uid"],
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
@@ -67,15 +78,42 @@ def _parsed(manifest: Manifest) -> RequestSeen:
     )
 
 
-async def write_answer(cluster: Cluster, namespace: str, answer: Answer) -> None:
-    """Writes the status of a request; one that changed meanwhile is answered after its next event."""
+def standings(rows: Iterable[Row]) -> dict[str, Standing]:
+    """By the uid of a request, what the audit holds of it."""
+    found: dict[str, Standing] = {}
+    for row in rows:
+        before = found.get(row.request_uid, Standing())
+        if row.kind is EntryKind.INTENT:
+            found[row.request_uid] = replace(before, intent=row.digest)
+        else:
+            found[row.request_uid] = replace(before, ended=True)
+    return found
+
+
+async def write_answer(cluster: Cluster, ledger: Ledger, namespace: str, answer: Answer, now: datetime) -> None:
+    """Writes the status of a request, and before it what the audit must hold; one that changed meanwhile is
+    answered after its next event."""
+    if answer.entry is not None:
+        try:
+            await ledger.write(answer.entry)
+        except LedgerError as error:
+            log.error("remediationrequest %s/%s: %s", namespace, answer.request.name, error)  # noqa: TRY400  # the message says it all
+            answer = unrecorded(answer, str(error), now)
+            if not is_news(answer):
+                return
     request, status = answer.request, answer.status
     manifest = status_manifest(
         kinds.REMEDIATION_REQUEST, namespace, request.name, request.resource_version, status.wire()
     )
-    ready = status.conditions[-1]
+    ready = find(status.conditions, ConditionType.READY)
     try:
         await cluster.apply_status(manifest)
     except (NotFoundError, ConflictError):
         return
+    if ready is None or ready == find(request.status.conditions, ConditionType.READY):
+        return
     log.info("remediationrequest %s/%s: %s: %s: %s", namespace, request.name, status.phase, ready.reason, ready.message)
+    if status.phase != request.status.phase:
+        warning = status.phase in (RequestPhase.FAILED, RequestPhase.REJECTED, RequestPhase.EXPIRED)
+        subject = Subject(kind=meta.REQUEST_KIND, namespace=namespace, name=request.name, uid=request.uid)
+        await record(cluster, subject, Note(reason=ready.reason, message=ready.message, warning=warning), now)

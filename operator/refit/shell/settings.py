@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
@@ -34,6 +35,8 @@ class Settings(BaseSettings):
     """The Prometheus that answers monitoring.queries, as pods reach it."""
     identity: Annotated[str, Field(min_length=1, max_length=256)] = "system:serviceaccount:refit-system:refit-operator"
     """The operator's user name, by which it signs the requests it makes."""
+    audit_database: Path = Path("/var/lib/refit/audit.db")
+    """The audit, on a volume that outlives the pod."""
     tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
     """MLflow's address as pods reach it; a user name or password in it would stand in every log."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
