@@ -97,7 +97,9 @@ class FakeCluster:
         if (kind, namespace, name) not in self.objects:
             raise NotFoundError(f"{name} is not there")
         if "approvals" in patch["status"] and not self.unguarded:
-            raise RefusedError(f"ValidatingAdmissionPolicy denied request: {guard.OPERATOR_MAY_NOT_DECIDE}")
+            raise RefusedError(
+                f"ValidatingAdmissionPolicy '{guard.APPROVAL}' denied request: {guard.OPERATOR_MAY_NOT_DECIDE}"
+            )
 
     async def may(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -254,10 +254,6 @@ class Guarded:
 
     # -- the guard itself
 
-    def install(self) -> None:
-        self.put(*shipped("manifests/guard.yaml"))
-        self.await_enforced()
-
     def await_enforced(self) -> None:
         """Until both policies are asked: the API server takes a few seconds to notice that they are there."""
         path = self._probe()
@@ -292,32 +288,35 @@ class Guarded:
         return self.admin.create(REQUESTS, request("forged", "somebody"), dryRun="All")
 
     @contextmanager
-    def changed(self, path: str, change: Any) -> Iterator[None]:
+    def changed(self, path: str, change: Callable[[Manifest], object]) -> Iterator[None]:
         """That object of the guard with a change made to its spec, and afterwards as it was."""
-        there = self.admin.get(path).accepted()
-        body = copy.deepcopy(there)
+        body = self.admin.get(path).accepted()
+        spec = copy.deepcopy(body["spec"])
         change(body["spec"])
         self.admin.replace(path, body).accepted()
         try:
             yield
         finally:
-            self.admin.delete(path)
-            fresh = {name: there[name] for name in ("apiVersion", "kind", "spec")}
-            metadata = {name: there["metadata"][name] for name in ("name", "labels")}
-            self.admin.create(path.rsplit("/", 1)[0], {**fresh, "metadata": metadata}).accepted()
+            body = self.admin.get(path).accepted()
+            self.admin.replace(path, {**body, "spec": spec}).accepted()
 
     @contextmanager
     def without(self, path: str) -> Iterator[None]:
         """That object of the guard gone, and afterwards there again."""
-        with self.changed(path, lambda _spec: None):
-            self.admin.delete(path).accepted()
+        there = self.admin.get(path).accepted()
+        fresh = {name: there[name] for name in ("apiVersion", "kind", "spec")}
+        metadata = {name: there["metadata"][name] for name in ("name", "labels")}
+        self.admin.delete(path).accepted()
+        try:
             yield
+        finally:
+            self.admin.create(path.rsplit("/", 1)[0], {**fresh, "metadata": metadata}).accepted()
 
 
 @contextmanager
-def guarded() -> Iterator[Guarded]:
+def guarded(*extra_arguments: str, enforced: bool = True) -> Iterator[Guarded]:
     """A plane of its own: what the guard refuses other tests do."""
-    with ControlPlane() as plane, ExitStack() as stack:
+    with ControlPlane(extra_arguments=extra_arguments) as plane, ExitStack() as stack:
         found = Guarded(plane, stack.enter_context(Person(plane.kubeconfig)), stack)
         for name in ("modeldeployments", "remediationrequests"):
             found.put(*shipped(f"crds/{name}.yaml"))
@@ -333,7 +332,9 @@ def guarded() -> Iterator[Guarded]:
         )
         found.put(*shipped("manifests/rbac.yaml"), *shipped("manifests/roles.yaml"))
         found.settle()
-        found.install()
+        found.put(*shipped("manifests/guard.yaml"))
+        if enforced:
+            found.await_enforced()
         yield found
 
 
