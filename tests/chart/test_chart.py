@@ -371,7 +371,7 @@ ELSEWHERE = {
     "trackingUri",
     "collectorUrl",
     "prometheusUrl",
-    "audit_database",
+    "auditDatabase",
     "identity",
     "kubeconfig",
     "context",
