@@ -103,8 +103,8 @@ def _by_request(model: Model) -> list[str]:
     told = []
     if hold is not None:
         told.append(
-            f"It is held at version {hold.version} since {hold.request} took a version back: nothing is trained or "
-            "deployed by itself until the spec asks for another model or a person approves one."
+            f"It is held since {hold.request} took version {hold.version} back: nothing is trained or deployed by itself "
+            "until the spec asks for another model or a person approves one."
         )
     if override is not None and override.replicas is not None:
         told.append(f"It has {override.replicas} replicas by {override.replicas_request}, not those of its spec.")

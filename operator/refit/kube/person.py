@@ -38,6 +38,8 @@ class Person:
             return cls(api, _namespace(kubeconfig, context))
         except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
             raise UnreachableError(f"the kubeconfig can not be used: {error}") from error
+        except (TypeError, KeyError, AttributeError) as error:  # what the client makes of a file that is another thing
+            raise UnreachableError("the kubeconfig can not be used: it is none") from error
 
     async def __aenter__(self) -> Self:
         return self
