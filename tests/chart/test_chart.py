@@ -359,9 +359,13 @@ def test_helm_has_nothing_to_say_against_the_chart(helm: Path) -> None:
 def test_kustomize_builds_the_manifests(kubectl: Path) -> None:
     done = subprocess.run([kubectl, "kustomize", ROOT / "manifests"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert set(parsed(done.stdout)) == {"Namespace/refit-system"} | {
+    built = parsed(done.stdout)
+    assert set(built) == {"Namespace/refit-system"} | {
         name for name in plain() if not name.startswith("CustomResourceDefinition/")
     }
+    # It would give policies a namespace, which they can not have, if it was told one for all.
+    written = parsed((ROOT / "manifests" / "guard.yaml").read_text())
+    assert {name: built[name] for name in written} == written
 
 
 ELSEWHERE = {

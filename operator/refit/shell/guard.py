@@ -97,10 +97,14 @@ class Guard:
 
 
 def _doubt(problem: str) -> GuardState:
-    return GuardState(ok=False, message=f"nothing that needs approval is carried out: {problem}"[:1024])
+    return GuardState(ok=False, message=problem[:1024])
 
 
 def _tell(before: GuardState | None, after: GuardState) -> None:
     """One line when it changes."""
-    if before != after:
-        log.log(logging.INFO if after.ok else logging.ERROR, "approval guard: %s", after.message)
+    if before == after:
+        return
+    if after.ok:
+        log.info("approval guard: %s", after.message)
+    else:
+        log.error("approval guard: %s; nothing that needs approval is carried out", after.message)
