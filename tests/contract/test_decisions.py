@@ -115,7 +115,7 @@ def test_what_is_asked_for_never_changes(admin: Client, patch: dict[str, Any]) -
 @pytest.mark.parametrize(
     "status",
     [
-        pytest.param({"observedGeneration": 1, "phase": "Executing", "attempts": 1}, id="the next phase"),
+        pytest.param({"observedGeneration": 1, "phase": "Executing"}, id="the next phase"),
         pytest.param({"observedGeneration": 1}, id="less than before"),
         pytest.param({}, id="nothing"),
     ],
@@ -126,7 +126,6 @@ def test_the_operators_status_leaves_decisions_alone(admin: Client, status: dict
     found = admin.apply(STATUS, {**ADDRESS, "status": status}, meta.FIELD_MANAGER).accepted()["status"]
     assert found == {
         "approvals": {"alice": YES},
-        "attempts": 0,
         "alerts": [],
         "conditions": [],
         "reports": [],
