@@ -43,6 +43,11 @@ def patients(rows: int, seed: int, *, turned: bool = False) -> dict[str, list[An
     }
 
 
+def positives(table: Mapping[str, Sequence[Any]]) -> list[str]:
+    """What is told as the truth: a label is a class, and with positiveWhen the classes are 0 and 1."""
+    return ["1" if value == "yes" else "0" for value in table["ill"]]
+
+
 def csv(table: Mapping[str, Sequence[Any]]) -> bytes:
     lines = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
     return ("\n".join(lines) + "\n").encode()

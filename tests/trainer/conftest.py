@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -19,6 +20,8 @@ import httpx
 import numpy as np
 import pytest
 
+from clinics import Clinic
+from collector_process import Running, started
 from refit_cluster import debian
 from refit_trainer.orders import Order, from_manifest
 
@@ -207,6 +210,20 @@ def mlflow_on_postgres(postgres: str, tmp_path: Path) -> Iterator[str]:
     with _mlflow(tmp_path, postgres) as address:
         _answering(f"{address}/health", tmp_path / "log")
         yield address
+
+
+@pytest.fixture(scope="session")
+def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A real collector."""
+    with started(tmp_path_factory.mktemp("collector")) as running:
+        yield running
+
+
+@pytest.fixture
+def clinic(made: Made, mlflow_uri: str, collecting: Running, tmp_path: Path, request: pytest.FixtureRequest) -> Clinic:
+    """A model of its own for each test; its name, and so which requests are held out, follows from the test's."""
+    name = "c" + hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
+    return Clinic(made, mlflow_uri, collecting, tmp_path, name)
 
 
 @dataclass(frozen=True)

@@ -2,94 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from collector_process import Running, started
-from drifting import WINDOW, Log, csv, order_of, patients, served
-from refit.api import jobs
+from clinics import Clinic
+from drifting import WINDOW, order_of, patients, positives, served
 from refit.api.outcome import Shadow
-from refit.api.results import Registered, TrainingOutcome, TrainingResult, decode_training
-from refit_trainer.job import run_job
-from refit_trainer.mlflow_door import Mlflow
-
-
-@pytest.fixture(scope="module")
-def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("collector")) as running:
-        yield running
-
-
-class Clinic:
-    """One model's life: trained, asked, told the truth, trained again."""
-
-    def __init__(self, made: Any, uri: str, collecting: Running, folder: Path, name: str) -> None:
-        self.made, self.uri, self.folder, self.name = made, uri, folder, name
-        self.log = Log(collecting, "clinic", name)
-        self.source(patients(400, 1))
-
-    def source(self, table: dict[str, list[Any]]) -> None:
-        (self.folder / "data.csv").write_bytes(csv(table))
-
-    def train(self, key: str, order: dict[str, Any] | None = None, **changes: Any) -> tuple[int, TrainingResult, str]:
-        manifest = self.made.manifest(
-            **{
-                "metadata__name": self.name,
-                "spec__data__source": {"uri": "pvc://claim/data.csv"},
-                "spec__data__ignore": ["cost"],
-            }
-            | changes
-        )
-        termination = self.folder / "termination-log"
-        termination.unlink(missing_ok=True)
-        environment = {
-            jobs.DEPLOYMENT: json.dumps(manifest),
-            jobs.TRAINING_KEY: key,
-            jobs.TRACKING_URI: self.uri,
-            jobs.TERMINATION_LOG: str(termination),
-            jobs.DATA_DIR: str(self.folder),
-        } | self.log.environment(self.folder)
-        if order is not None:
-            environment[jobs.RETRAINING] = json.dumps(order)
-        err = io.StringIO()
-        code = run_job(environment, since=0.0, out=io.StringIO(), err=err)
-        assert termination.exists(), err.getvalue()
-        return code, decode_training(termination.read_text()), err.getvalue()
-
-    def first(self, **changes: Any) -> Registered:
-        code, result, err = self.train("first", **changes)
-        assert (code, err) == (0, ""), result
-        assert result.registered is not None
-        return result.registered
-
-    def run(self, result: TrainingResult) -> dict[str, Any]:
-        with Mlflow(self.uri, {}) as mlflow:
-            return dict(mlflow.get("runs/get", run_id=str(result.run_id))["run"]["data"])
-
-    def aliases(self) -> list[dict[str, str]]:
-        with Mlflow(self.uri, {}) as mlflow:
-            return list(mlflow.get("registered-models/get", name=f"clinic.{self.name}")["registered_model"]["aliases"])
-
-
-@pytest.fixture
-def clinic(made: Any, mlflow_uri: str, collecting: Running, tmp_path: Path, request: pytest.FixtureRequest) -> Clinic:
-    name = "c" + hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
-    return Clinic(made, mlflow_uri, collecting, tmp_path, name)
+from refit.api.results import Registered, TrainingOutcome
 
 
 def order(champion: Registered, rows: str = "Append", **changes: Any) -> dict[str, Any]:
     return {"champion": order_of(champion).wire(), "rows": rows, "window": WINDOW, "request": "repair-1", **changes}
-
-
-def positives(table: dict[str, list[Any]]) -> list[str]:
-    """Labels are classes: with positiveWhen these are 0 and 1."""
-    return ["1" if value == "yes" else "0" for value in table["ill"]]
 
 
 def test_a_turned_world_is_learned_and_the_challenger_wins(clinic: Clinic) -> None:

@@ -1,6 +1,7 @@
-"""`python -m refit_trainer`: the training Job; `python -m refit_trainer run`: the same without a cluster.
+"""`python -m refit_trainer`: the training Job; `python -m refit_trainer run`: the same without a cluster;
+`python -m refit_trainer impact`: the Job that estimates what an action would bring.
 
-Exit code 0: a model was judged, registered or below its bound. 3: data or spec refused. 1: a source or MLflow
+Exit code 0: a model was judged, registered or not; an impact was estimated. 3: data or spec refused. 1: a source or MLflow
 did not answer, or the trainer itself failed. 2: started wrongly.
 """
 
@@ -29,6 +30,10 @@ def main() -> int:
     # Before ONNX Runtime is: since 1.29 it tells Microsoft about the models it loads, unless told not to.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
+        if sys.argv[1:] == ["impact"]:
+            from refit_trainer.impact_job import run_impact  # noqa: PLC0415 - imports follow the clock's start
+
+            return run_impact(os.environ, since=STARTED)
         if sys.argv[1:]:
             from refit_trainer.local import run  # noqa: PLC0415 - imports follow the clock's start
 

@@ -15,8 +15,9 @@ from refit.api.results import (
     TrainingResult,
     encode,
 )
-from refit_trainer.errors import RefusedError
-from refit_trainer.trainings import DataRefusedError, ShadowFailedError, Trained
+from refit_trainer.checked import DataRefusedError
+from refit_trainer.errors import RefusedError, ShadowFailedError
+from refit_trainer.trainings import Trained
 
 
 def answered(

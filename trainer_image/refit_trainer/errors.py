@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from refit.api.outcome import Shadow
+
 
 class RefusedError(Exception):
     """The data or the spec can not be trained on; trying again without a change would end the same way."""
@@ -10,6 +12,15 @@ class RefusedError(Exception):
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message
+
+
+class ShadowFailedError(RefusedError):
+    """The challenger has no answer to requests that the champion answered."""
+
+    def __init__(self, message: str, *, shadow: Shadow, rows: int) -> None:
+        super().__init__("ShadowFailed", message)
+        self.shadow = shadow
+        self.rows = rows
 
 
 class UnreachableError(Exception):

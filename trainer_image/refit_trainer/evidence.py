@@ -96,7 +96,7 @@ def gathered(
     return Evidence(table=table, late=Late(first=first, shares=found.shares))
 
 
-def digest(reading: Reading) -> str:
+def digest_of(reading: Reading) -> str:
     """The digest of the rows as they are read, whatever file or window they came from."""
     found = hashlib.sha256()
     for name in sorted(reading.columns):

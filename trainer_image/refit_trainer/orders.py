@@ -47,14 +47,20 @@ class NoOrderError(ValueError):
 
 def from_environment(environment: Mapping[str, str]) -> Order:
     """The order in the variables of `refit.api.jobs`; fields of a newer operator are ignored."""
-    missing = [name for name in (jobs.DEPLOYMENT, jobs.TRAINING_KEY) if not environment.get(name)]
-    if missing:
-        raise NoOrderError(f"environment variable {missing[0]} is not set")
+    if not environment.get(jobs.TRAINING_KEY) and environment.get(jobs.DEPLOYMENT):
+        raise NoOrderError(f"environment variable {jobs.TRAINING_KEY} is not set")
+    return deployment_from(environment, environment.get(jobs.TRAINING_KEY, ""))
+
+
+def deployment_from(environment: Mapping[str, str], key: str) -> Order:
+    """The ModelDeployment in the environment, for a Job of that key."""
+    if not environment.get(jobs.DEPLOYMENT):
+        raise NoOrderError(f"environment variable {jobs.DEPLOYMENT} is not set")
     try:
         manifest = json.loads(environment[jobs.DEPLOYMENT])
     except ValueError as error:
         raise NoOrderError(f"environment variable {jobs.DEPLOYMENT} is not JSON: {error}") from error
-    return _order(manifest, key=environment[jobs.TRAINING_KEY], strict=False)
+    return _order(manifest, key=key, strict=False)
 
 
 def retraining_from(environment: Mapping[str, str]) -> RetrainingOrder | None:

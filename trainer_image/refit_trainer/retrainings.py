@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.orders import RetrainingOrder
 from refit.api.proposal import Window
 from refit.api.remediation import RowsRule
-from refit_trainer.datasets import Dataset, Rows, named
+from refit.api.signature import InputColumn
+from refit_trainer.datasets import Dataset, Input, Rows, named
 from refit_trainer.errors import RefusedError
 from refit_trainer.evidence import Known, known
 from refit_trainer.lineages import Lineage, fingerprints, micros, shares, unpacked
@@ -108,16 +110,19 @@ def fair(found: Known, lineage: Lineage | None) -> NDArray[np.bool_]:
     return np.asarray(outside | (own < lineage.test_percent / 100), dtype=bool)
 
 
-def labelled_rows(found: Known, chosen: NDArray[np.bool_], dataset: Dataset) -> Rows:
-    """The chosen requests as rows of a data set, without those that no model of it would answer."""
-    frame = logged(dataset.inputs, found.table)
-    for column in dataset.inputs:
+def labelled_rows(
+    found: Known, chosen: NDArray[np.bool_], inputs: Iterable[InputColumn | Input], classes: tuple[str, ...]
+) -> Rows:
+    """The chosen requests as rows with these inputs, without those that no model of them would answer."""
+    inputs = tuple(inputs)
+    frame = logged(inputs, found.table)
+    for column in inputs:
         if not column.nullable:
             values = frame[column.name].to_numpy()
             chosen = chosen & (values != "" if values.dtype == object else ~np.isnan(values))
-    if not dataset.classes:
+    if not classes:
         return Rows(frame[chosen].reset_index(drop=True), found.truth[chosen])
-    place_of = {name: place for place, name in enumerate(dataset.classes)}
+    place_of = {name: place for place, name in enumerate(classes)}
     answers = np.array([place_of.get(name, -1) for name in found.truth.tolist()], dtype=np.int64)
     chosen = chosen & (answers >= 0)
     return Rows(frame[chosen].reset_index(drop=True), answers[chosen])
@@ -132,7 +137,7 @@ def _requests(dataset: Dataset, held: Retraining, spec: ModelDeploymentSpec) -> 
     if held.learns_from_requests:
         chosen = chosen & (found.shares < spec.data.split.test_percent / 100)
     try:
-        return labelled_rows(found, chosen, dataset)
+        return labelled_rows(found, chosen, dataset.inputs, dataset.classes)
     except RefusedError:
         return nothing  # a masked column: such requests can be neither learned from nor compared on
 
