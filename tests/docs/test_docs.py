@@ -64,7 +64,7 @@ def refusals() -> set[str]:
     for path in (ROOT / "trainer_image" / "refit_trainer").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(func=ast.Name(id="RefusedError" | "DataRefusedError"), args=[first, *_]):
+                case ast.Call(func=ast.Name(id="RefusedError" | "DataRefusedError" | "ShadowFailedError"), args=[first, *_]):
                     found.update(words(first))
                 case (
                     ast.keyword(arg="reason", value=value)

@@ -28,6 +28,7 @@ def against_champion(
     seen = shadow(retraining, served)
     if seen is not None and seen.failed:
         raise ShadowFailedError(
+            "ShadowFailed",
             f"the new model has no answer to {seen.failed} of {seen.requests} requests that version "
             f"{retraining.champion.number} answered",
             shadow=seen,

@@ -17,8 +17,8 @@ class RefusedError(Exception):
 class ShadowFailedError(RefusedError):
     """The challenger has no answer to requests that the champion answered."""
 
-    def __init__(self, message: str, *, shadow: Shadow, rows: int) -> None:
-        super().__init__("ShadowFailed", message)
+    def __init__(self, reason: str, message: str, *, shadow: Shadow, rows: int) -> None:
+        super().__init__(reason, message)
         self.shadow = shadow
         self.rows = rows
 
