@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
 
+from load import counted, loaded
 from real_cluster import EXAMPLES, SYSTEM, Space, eventually
 from refit.core.pods import container_security, pod_security
 from specs import RECORD, heart
 
 pytestmark = pytest.mark.cluster
-
-LOAD = """
-import collections, json, sys, time, urllib.request
-url, body = sys.argv[1], json.dumps({"instances": [json.loads(sys.argv[2])]}).encode()
-answers, failures = collections.Counter(), []
-while True:
-    begun = time.monotonic()
-    try:
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as response:
-            answers[response.headers["refit-model-version"]] += 1
-    except Exception as error:
-        failures.append(f"{time.time():.1f} {type(error).__name__} {error}")
-    print(json.dumps({"answers": answers, "failures": failures}), flush=True)
-    time.sleep(max(0, 0.2 - (time.monotonic() - begun)))
-"""
-"""Five requests a second, from inside the cluster, each on a connection of its own, until deleted."""
 
 
 @pytest.fixture(scope="module")
@@ -43,37 +25,8 @@ def serving(space: Space) -> Space:
 @pytest.fixture
 def load(serving: Space) -> Iterator[str]:
     """The name of a pod that asks for predictions all the time."""
-    url = f"http://heart-predictor.{serving.name}.svc/v1/models/heart:predict"
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "load", "namespace": serving.name},
-        "spec": {
-            "restartPolicy": "Never",
-            "securityContext": pod_security(),
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "containers": [
-                {
-                    "name": "load",
-                    "image": serving.cluster.images["operator"],
-                    "command": ["python", "-c", LOAD, url, json.dumps(RECORD)],
-                    "securityContext": container_security(),
-                }
-            ],
-        },
-    }
-    pods = serving.path("v1", "pods")
-    serving.cluster.client.create(pods, manifest).accepted()
-    eventually(lambda: counted(serving, "load")["answers"], 60, "the load has its first answer")
-    yield "load"
-    serving.cluster.client.delete(f"{pods}/load")
-
-
-def counted(space: Space, pod: str) -> dict[str, Any]:
-    """What the load has counted so far."""
-    lines = space.cluster.run("logs", pod, "-n", space.name, "--tail=2", check=False).splitlines()
-    return json.loads(lines[-1]) if lines else {"answers": {}, "failures": []}
+    with loaded(serving, "heart", RECORD) as name:
+        yield name
 
 
 def test_a_declared_model_answers_v1_and_v2(serving: Space) -> None:

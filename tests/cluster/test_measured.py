@@ -11,11 +11,10 @@ import pytest
 import yaml
 
 from heart_rows import Row, drawn, heart_rows, spoiled
-from real_cluster import EXAMPLES, Manifest, Space, eventually
-from refit.api.events import AUDIENCE, LABELS_PATH
+from real_cluster import EXAMPLES, Space, eventually
 from refit_cluster.places import Places
 from specs import heart
-from watched import answered, condition, measure, requests, send, until
+from watched import answered, condition, labels, measure, requests, send, until
 
 pytestmark = pytest.mark.cluster
 
@@ -140,16 +139,6 @@ def test_labels_that_sink_a_metric_are_a_performance_fault(watched: Space, rows:
     [request] = eventually(lambda: requests(watched, "labelled") or None, 30, "a request was made")
     told = eventually(lambda: answered(watched, "labelled"), 30, "the request was answered")
     assert (request["spec"]["action"], told["diagnosis"]["class"]) == ("Retrain", "Performance")
-
-
-def labels(space: Space, model: str, found: list[dict[str, Any]]) -> Manifest:
-    """Posts labels as somebody of that namespace does: with a token of its ServiceAccount for the collector."""
-    headers = {"Authorization": f"Bearer {space.cluster.token(space.name, AUDIENCE)}"}
-    with space.cluster.forwarded("refit-collector", 8080) as collector:
-        path = LABELS_PATH.format(namespace=space.name, model=model)
-        answer = httpx.post(f"{collector}{path}", json=found, headers=headers)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
 
 
 def test_a_masked_column_never_reached_the_collector(watched: Space) -> None:

@@ -6,34 +6,14 @@ import random
 
 import pytest
 
-from real_cluster import SYSTEM, Space, eventually
+from operators import kill_operator
+from real_cluster import Space
 from specs import heart
 
 pytestmark = pytest.mark.cluster
 
 KILLS = 10
 SEED = 20261121
-
-
-def kill_operator(space: Space) -> None:
-    """Without grace, as a node that goes down does it; then waits for the next one to run."""
-    pods = space.path("v1", "pods").replace(space.name, SYSTEM)
-    before = operator_pods(space)
-    for name in before:
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
-        space.cluster.client.request("DELETE", f"{pods}/{name}", body=body)
-    eventually(lambda: set(operator_pods(space)) - set(before), 60, "another operator runs")
-
-
-def operator_pods(space: Space) -> list[str]:
-    found = space.cluster.items(space.path("v1", "pods").replace(space.name, SYSTEM))
-    return [
-        pod["metadata"]["name"]
-        for pod in found
-        if (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == "refit-operator"
-        and pod["status"]["phase"] == "Running"
-        and not pod["metadata"].get("deletionTimestamp")
-    ]
 
 
 def test_ten_kills_in_one_life_make_one_job_for_each_generation(space: Space) -> None:

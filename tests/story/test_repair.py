@@ -632,6 +632,20 @@ async def test_the_request_is_told_of_in_events() -> None:
     ]
 
 
+async def test_a_name_that_somebody_took_stops_nothing_else() -> None:
+    life = await acting()
+    await life.measure(measured)
+    for _ in range(2):
+        await life.measure(lambda key: drifted(key, thalach=0.9))
+    [(_, _, name)] = [address for address in life.cluster.objects if address[0] == REMEDIATION_REQUEST]
+    other = await acting()
+    ask(other, "Restart", name)
+    for _ in range(2):
+        await other.measure(lambda key: drifted(key, thalach=0.9))
+    assert other.condition("Drifted") == ("True", "Drift")
+    assert other.ready() == ("True", "Serving")
+
+
 WRITES = 16
 """From the approval to the outcome there are fewer; the last rows prove that."""
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
+
+import httpx
 
 from heart_rows import Row, without_target
 from real_cluster import Manifest, Space, eventually
+from refit.api.events import AUDIENCE, LABELS_PATH
 
 ASKED = itertools.count(1)
 
@@ -60,3 +64,13 @@ def answered(space: Space, model: str, name: str = "") -> Manifest | None:
     found = [request for request in requests(space, model) if name in ("", request["metadata"]["name"])]
     status: Manifest = found[0].get("status") or {}
     return status if "phase" in status else None
+
+
+def labels(space: Space, model: str, found: list[dict[str, Any]]) -> Manifest:
+    """Posts labels as somebody of that namespace does: with a token of its ServiceAccount for the collector."""
+    headers = {"Authorization": f"Bearer {space.cluster.token(space.name, AUDIENCE)}"}
+    with space.cluster.forwarded("refit-collector", 8080) as collector:
+        path = LABELS_PATH.format(namespace=space.name, model=model)
+        answer = httpx.post(f"{collector}{path}", json=found, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())

@@ -139,6 +139,10 @@ class Reconciler:
         except ConflictError:
             there = await self.cluster.get(kinds.kind_of(manifest), deployment.namespace, name)
             if there is not None and not owned_by(there, deployment.uid):
+                if manifest["kind"] == meta.REQUEST_KIND:
+                    # Anybody may make a request of any name; that must not stop the model's other work.
+                    log.warning("remediationrequest %s/%s is somebody else's: not proposed", deployment.namespace, name)
+                    return
                 raise RefusedError(
                     f"{manifest['kind']} {name} exists and is not ours; delete it: kubectl delete "
                     f"{manifest['kind'].lower()} {name} -n {deployment.namespace}"
