@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refit.api.metrics import LOWER_IS_BETTER, Metric
-from refit_trainer.weighted import OF_RANKS, Floats, weighted
+from refit_trainer.scores import labels
+from refit_trainer.weighted import OF_LABELS, OF_RANKS, Floats, weighted
 
 RESAMPLES = 2000
 CELLS = 40_000_000
@@ -56,9 +57,10 @@ class Difference:
 
 def interval(metric: Metric, truth: NDArray[Any], answers: Floats, seed: int) -> Interval:
     """The interval of one model's metric."""
-    of = weighted(metric, truth, answers)
-    value = float(of(np.ones((1, len(truth))))[0])
-    found = np.concatenate([of(counts) for counts in resamples(truth, seed, stratified=metric in OF_RANKS)])
+    kinds = _kinds(metric, truth, answers)
+    of = weighted(metric, truth[kinds.first], answers[kinds.first])
+    value = float(of(kinds.often[np.newaxis])[0])
+    found = np.concatenate([of(counts) for counts in _drawn(metric, truth, kinds, seed, RESAMPLES)])
     low, high = _bounds(value, found, len(truth), TAIL)
     return Interval(value=value, low=low, high=high)
 
@@ -67,15 +69,41 @@ def difference(
     metric: Metric, truth: NDArray[Any], champion: Floats, challenger: Floats, seed: int, times: int = RESAMPLES
 ) -> Difference:
     """The interval of the difference of two models on the same rows, resampled so many times at most."""
-    ours, theirs = weighted(metric, truth, challenger), weighted(metric, truth, champion)
-    once = np.ones((1, len(truth)))
-    new, old = float(ours(once)[0]), float(theirs(once)[0])
-    counted = resamples(truth, seed, times, stratified=metric in OF_RANKS)
-    found = np.concatenate([ours(counts) - theirs(counts) for counts in counted])
+    kinds = _kinds(metric, truth, champion, challenger)
+    ours = weighted(metric, truth[kinds.first], challenger[kinds.first])
+    theirs = weighted(metric, truth[kinds.first], champion[kinds.first])
+    new, old = float(ours(kinds.often[np.newaxis])[0]), float(theirs(kinds.often[np.newaxis])[0])
+    found = np.concatenate([ours(counts) - theirs(counts) for counts in _drawn(metric, truth, kinds, seed, times)])
     low, high = _bounds(new - old, found, len(truth), TAIL)
     least, most = _bounds(new - old, found, len(truth), DECIDING_TAIL)
     better = most < 0 if metric in LOWER_IS_BETTER else least > 0
     return Difference(champion=old, challenger=new, low=low, high=high, better=better)
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """Rows that are alike to a metric: the first of each kind, and how often it is there."""
+
+    first: NDArray[np.int64]
+    often: Floats
+
+
+def _kinds(metric: Metric, truth: NDArray[Any], *answers: Floats) -> _Kinds:
+    """To a metric of labels rows of the same truth and labels are alike; to others each row is its own kind."""
+    if metric not in OF_LABELS:
+        return _Kinds(np.arange(len(truth)), np.ones(len(truth)))
+    said = np.column_stack([truth, *(labels(each) for each in answers)])
+    _, first, often = np.unique(said, axis=0, return_index=True, return_counts=True)
+    return _Kinds(first, often.astype(np.float64))
+
+
+def _drawn(metric: Metric, truth: NDArray[Any], kinds: _Kinds, seed: int, times: int) -> Iterator[Floats]:
+    if metric not in OF_LABELS:
+        return resamples(truth, seed, times, stratified=metric in OF_RANKS)
+    rows = len(truth)
+    # The numbers of the kinds are drawn instead of the rows: there are few, however many rows there are.
+    drawn = np.random.default_rng(seed).multinomial(rows, kinds.often / rows, size=times)
+    return iter([drawn.astype(np.float64)])
 
 
 def resamples(truth: NDArray[Any], seed: int, times: int = RESAMPLES, *, stratified: bool) -> Iterator[Floats]:

@@ -18,6 +18,7 @@ from refit_trainer.scores import labels
 Floats = NDArray[np.float64]
 Weighted = Callable[[Floats], Floats]
 """Counts [resamples, rows] to the metric of each resample; NaN where it has no meaning."""
+OF_LABELS = (Metric.ACCURACY, Metric.BALANCED_ACCURACY, Metric.PRECISION, Metric.RECALL, Metric.F1)
 OF_RANKS = (Metric.ROC_AUC, Metric.PR_AUC)
 """Metrics of the order of rows; they need rows of each class."""
 
