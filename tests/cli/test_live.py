@@ -256,7 +256,7 @@ def test_freeze_and_unfreeze(plane: Guarded, refit: Plugin, words: list[str], na
     assert found["data"] == {"reason": "quarter\x1b[2Jend", "by": "root", "since": found["data"]["since"]}
     assert found["data"]["since"] > since
     again = refit("root", "freeze", "--reason", "again", *words)
-    assert again.out == f"{what} is frozen already, by root since 2026-11-21T16:30:00Z: quarter\\x1b[2Jend\n"
+    assert again.out == f"{what} is frozen already, by root since 2026-11-21T16:59:00Z: quarter\\x1b[2Jend\n"
     assert refit("root", "unfreeze", *words).out == f"{what} is no longer frozen\n"
     assert refit("root", "unfreeze", *words).out == f"{what} is not frozen\n"
 

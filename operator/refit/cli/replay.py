@@ -25,7 +25,7 @@ from refit.cli.objects import Model, Request
 from refit.cli.reasoning import UnreplayableError, inputs_of
 from refit.cli.session import DONE, MISUSE, PROBLEM, Result, Session, StopError
 from refit.cli.status import action, result
-from refit.cli.terminal import table
+from refit.cli.terminal import age, table
 from refit.core.diagnosis import diagnose
 from refit.core.policy import Proposed, band, respond
 
@@ -69,10 +69,10 @@ async def replay(session: Session, given: Namespace) -> Result:
     rows = under(_policy(given.policy), model, requests)
     if not rows:
         return Result(text=f"no request of {model.name} with a diagnosis since {since:%Y-%m-%dT%H:%M:%SZ}", data=[])
-    shown = [(one.request, one.created, one.diagnosis, one.was, one.would, one.rule) for one in rows]
+    shown = [(one.request, age(one.created, session.now), one.diagnosis, one.was, one.would, one.rule) for one in rows]
     differ = sum(one.was.split(",")[0] != one.would for one in rows)
     text = (
-        table(("REQUEST", "CREATED", "DIAGNOSIS", "WAS", "WOULD BE", "RULE"), shown, coloured=session.terminal.colours)
+        table(("REQUEST", "AGE", "DIAGNOSIS", "WAS", "WOULD BE", "RULE"), shown, coloured=session.terminal.colours)
         + f"\n\n{differ} of {len(rows)} would be otherwise; diagnoses that opened no request are not kept"
     )
     return Result(text=text, data=[vars(one) for one in rows])

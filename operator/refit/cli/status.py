@@ -10,7 +10,7 @@ from refit.api.reasons import ConditionType
 from refit.api.remediationrequest import RequestPhase
 from refit.cli.objects import Model, Request
 from refit.cli.session import Result, Session
-from refit.cli.terminal import age, pairs, printable, table, until
+from refit.cli.terminal import age, pairs, table, until
 
 WAITING_FIRST = (RequestPhase.AWAITING_APPROVAL, RequestPhase.EXECUTING, RequestPhase.PENDING)
 
@@ -69,6 +69,7 @@ def in_detail(model: Model, requests: list[Request], session: Session) -> str:
         ("measured", last and f"{last.verdict}, {last.rows} rows {age(last.time, now)} ago: {last.message}"),
         ("report", last and last.report),
         ("hold", status.hold and f"since {status.hold.request}: nothing is trained or deployed by itself"),
+        *(("request", f"{one.name}: {action(one)}, {one.phase}, {why(one)}") for one in requests if one.open),
         ("replicas", status.override and status.override.replicas and f"{status.override.replicas} by request"),
     ]
     conditions = table(
@@ -79,11 +80,8 @@ def in_detail(model: Model, requests: list[Request], session: Session) -> str:
         ],
         coloured=session.terminal.colours,
     )
-    open_ones = "".join(f"\nrequest {one.name}: {action(one)}, {one.phase}, {why(one)}" for one in requests if one.open)
     asked = session.command("explain", model.name)
-    return (
-        f"{pairs(told, coloured=session.terminal.colours)}{printable_lines(open_ones)}\n\n{conditions}\n\nwhy: {asked}"
-    )
+    return f"{pairs(told, coloured=session.terminal.colours)}\n\n{conditions}\n\nwhy: {asked}"
 
 
 def action(request: Request) -> str:
@@ -124,11 +122,6 @@ def expiry(request: Request) -> str | None:
 
 def result(request: Request) -> Came | None:
     return request.status.outcome.result if request.status.outcome is not None else None
-
-
-def printable_lines(text: str) -> str:
-    """Each line made safe, the breaks between kept."""
-    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _urgency(request: Request) -> tuple[bool, int]:

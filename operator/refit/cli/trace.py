@@ -8,6 +8,7 @@ from typing import Any
 
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.events import AUDIENCE
+from refit.api.times import moment, stamp
 from refit.cli.objects import Model, Request
 from refit.cli.services import AwayError, Service, mlflow_run, prediction, settings
 from refit.cli.session import Result, Session, StopError
@@ -58,7 +59,7 @@ def chain(
     """Every link as far as it is known; where one is missing it says so."""
     rows: list[tuple[str, object]] = [
         ("inference", answered["id"]),
-        ("answered", f"{answered['time']}, {answered['rows']} rows"),
+        ("answered", f"{stamp(moment(answered['time']))}, {_rows(answered['rows'])}"),
         ("model", f"{model.namespace}/{model.name}"),
     ]
     if record is None:
@@ -89,6 +90,10 @@ def chain(
         automatic = proposal is not None and proposal.automatic
         rows.append(("approved", "by nobody: an automatic action" if automatic else "by nobody"))
     return rows
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 async def _answered(session: Session, given: Namespace) -> Any:
