@@ -59,9 +59,15 @@ PROMOTED = (
         ),
         pytest.param(
             service(),
-            Proof(sha256=SHA[1]),
-            failed("DigestMismatch", f"the endpoint serves {'1' * 12}, wanted {'2' * 12}"),
+            Proof(sha256=SHA[9]),
+            failed("DigestMismatch", f"the endpoint serves {'9' * 12}, wanted {'2' * 12}"),
             id="another digest fails the version",
+        ),
+        pytest.param(
+            service(),
+            Proof(sha256=SHA[1], golden=True),
+            HISTORY,
+            id="a pod of the version before, on its way out, is no contradiction",
         ),
         pytest.param(
             service(),
@@ -89,6 +95,11 @@ PROMOTED = (
 )
 def test_what_a_rollout_comes_to(seen: ServiceSeen, proof: Proof | None, expected: History) -> None:
     assert judged(HISTORY, seen, proof, CONFIG, NOW) == expected
+
+
+def test_an_endpoint_that_goes_on_serving_the_version_before_fails_the_version_in_the_end() -> None:
+    [_, candidate] = judged(HISTORY, service(), Proof(sha256=SHA[1], golden=True), CONFIG, NOW + minutes(6))
+    assert (candidate.state, candidate.reason) == (VersionState.FAILED, "DigestMismatch")
 
 
 def test_a_rollout_past_its_time_fails_with_what_it_waited_for() -> None:

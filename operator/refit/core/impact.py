@@ -71,7 +71,8 @@ def _ordered(deployment: Deployment, request: RequestSeen, config: Config, now: 
     possible = monitoring is not None and record is not None and config.collector_url
     if not ACTIONS[request.spec.action].estimated or not possible or monitoring is None or record is None:
         return Estimated()
-    since = now - timedelta(hours=monitoring.window.hours)
+    # What came before this ModelDeployment was there is about another one of the same name.
+    since = max(now - timedelta(hours=monitoring.window.hours), deployment.created)
     ordered = Estimate(
         job=meta.impact_job_name(deployment.name, request.uid),
         phase=EstimatePhase.RUNNING,

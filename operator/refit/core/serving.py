@@ -91,11 +91,22 @@ def judged(history: History, seen: ServiceSeen, proof: Proof | None, config: Con
         if rollout.complete and proof is not None and not proof.problem:
             if proof.sha256 == candidate.artifact.sha256 and proof.golden:
                 return _promoted(history, candidate, now)
+            # A pod on its way out may be reached for some seconds after all of the new ones are ready.
+            if _is_of_another(history, candidate, proof.sha256) and not _late(candidate, config, now):
+                return history
             reason = Reason.GOLDEN_MISMATCH if proof.sha256 == candidate.artifact.sha256 else Reason.DIGEST_MISMATCH
             return _replaced(history, _failed(candidate, reason, _contradiction(candidate, proof), now))
-    if now - moment(candidate.rollout_time) > config.rollout_timeout:
+    if _late(candidate, config, now):
         return _replaced(history, _failed(candidate, Reason.ROLLOUT_TIMEOUT, _waiting_for(seen, proof), now))
     return history
+
+
+def _is_of_another(history: History, candidate: VersionRecord, sha256: str) -> bool:
+    return any(record.artifact.sha256 == sha256 for record in history if record.version != candidate.version)
+
+
+def _late(candidate: VersionRecord, config: Config, now: datetime) -> bool:
+    return candidate.rollout_time is not None and now - moment(candidate.rollout_time) > config.rollout_timeout
 
 
 def serving_status(history: History) -> ServingStatus | None:
