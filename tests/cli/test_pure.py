@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -366,3 +368,15 @@ def test_an_object_of_another_version_is_told_by_its_field() -> None:
         request("r", phase="Sleeping")
     assert str(refusal.value).startswith("RemediationRequest r: phase: Input should be 'Pending'")
     assert str(refusal.value).endswith("; the plugin and the cluster may be of different versions")
+
+
+def test_the_plugin_needs_what_its_extra_installs_and_words_alone_not_even_that() -> None:
+    asked = "import sys, {}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+
+    def loaded(*modules: str) -> set[str]:
+        done = subprocess.run([sys.executable, "-c", asked.format(", ".join(modules))], capture_output=True, check=True)
+        return set(done.stdout.decode().split())
+
+    operators_own = {"kopf", "cronsim", "prometheus_client", "pydantic_settings", "sqlalchemy"}
+    assert loaded("refit.cli.__main__") & {"kubernetes", "aiohttp", *operators_own} == set()
+    assert loaded("refit.cli.__main__", "refit.kube.person") & operators_own == set()

@@ -15,11 +15,12 @@ from refit.api.metrics import LOWER_IS_BETTER, Metric, Metrics
 from refit.api.monitoring import Monitoring, QualityBound
 from refit.api.remediation import Limits, PolicyPreset, Remediation
 from refit.api.remediationrequest import Diagnosis
-from refit.cli.objects import Model, Request, model_of, request_of
+from refit.cli.objects import Model, Request, model_of, request_of, seen_deployment, seen_request
 from refit.cli.reasoning import UnreplayableError, inputs_of
 from refit.cli.replay import Compared, Otherwise, compare, history_at, under
 from refit.core.diagnosis import diagnose
 from refit.core.observed import AlertSeen
+from refit.core.proposals import proposal
 
 SPEC: dict[str, Any] = {
     "data": {"source": {"uri": "sample://heart-disease"}, "target": {"column": "num"}},
@@ -137,13 +138,26 @@ def record(version: int, state: str, create: str, since: str | None = None, unti
     return found | ({"since": since} if since else {}) | ({"until": until} if until else {})
 
 
-def model(history: list[dict[str, Any]]) -> Model:
-    metadata = {"name": "heart", "namespace": "shop", "uid": "u", "creationTimestamp": "2026-11-01T00:00:00Z"}
+def model(history: list[dict[str, Any]], uid: str = "u") -> Model:
+    metadata: dict[str, Any] = {
+        "name": "heart",
+        "namespace": "shop",
+        "uid": uid,
+        "creationTimestamp": "2026-11-01T00:00:00Z",
+    }
+    metadata |= {"generation": 1, "resourceVersion": "1"}
     return model_of({"kind": "ModelDeployment", "metadata": metadata, "spec": SPEC, "status": {"history": history}})
 
 
 def request(name: str, created: str, *, severity: str = "0.81", class_: str = "Drift", **changed: Any) -> Request:
-    metadata = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1", "creationTimestamp": created}
+    metadata = {
+        "name": name,
+        "namespace": "shop",
+        "uid": name,
+        "resourceVersion": "1",
+        "creationTimestamp": created,
+        "generation": 1,
+    }
     diagnosis = {"class": class_, "severity": severity, "rules": ["feature-drift"], "reasoning": ""}
     spec = {
         "targetRef": {"name": "heart", "uid": "u"},
@@ -211,6 +225,25 @@ def test_a_decision_is_made_again() -> None:
 def test_what_does_not_come_out_the_same_is_told(changed: dict[str, Any], verdicts: list[str]) -> None:
     one = request("r", "2026-11-15T00:00:00Z", **{"severity": GOOD.severity, "diagnosis": GOOD.wire(), **changed})
     assert [row.verdict for row in compare(one, model(HISTORY))] == verdicts
+
+
+def test_the_proposal_that_waits_is_made_again_until_the_world_moves_on() -> None:
+    def waiting(digest: str) -> Request:
+        stated = {"digest": digest, "text": "", "expiresAt": "2026-11-16T00:00:00Z", "guard": "g1", "approval": {}}
+        return request("r", "2026-11-15T00:00:00Z", phase="AwaitingApproval", diagnosis=GOOD.wire(), proposal=stated)
+
+    def replayed(one: Request, of: Model) -> Compared:
+        (found,) = [row for row in compare(one, of) if row.part == "proposal"]
+        return found
+
+    now, later = model(HISTORY), model(HISTORY, uid="another")
+    blank = waiting(f"sha256:{'0' * 64}")
+    made = proposal(seen_deployment(now), seen_request(blank), GOOD, None, None, "")
+    assert replayed(blank, now).verdict == "different"
+    assert replayed(waiting(made.digest), now) == Compared(
+        part="proposal", verdict="same", stored=made.digest[:19], again=made.digest[:19]
+    )
+    assert replayed(waiting(made.digest), later).verdict == "different"
 
 
 def test_without_a_diagnosis_there_is_nothing_to_make_again() -> None:

@@ -16,7 +16,8 @@ from refit.api.remediationrequest import (
     RemediationRequestStatus,
     RequestPhase,
 )
-from refit.core.observed import CLOSED
+from refit.api.times import moment
+from refit.core.observed import CLOSED, Deployment, RequestSeen
 
 Manifest = dict[str, Any]
 T = TypeVar("T")
@@ -102,6 +103,35 @@ def request_of(manifest: Manifest) -> Request:
         spec=_read(manifest, lambda found: RemediationRequestSpec.model_validate(found["spec"])),
         status=_read(manifest, lambda found: RemediationRequestStatus.model_validate(found.get("status") or {})),
         manifest=_shown(manifest),
+    )
+
+
+def seen_deployment(model: Model) -> Deployment:
+    """The model as the operator's decisions take it."""
+    metadata = model.manifest["metadata"]
+    return Deployment(
+        name=model.name,
+        namespace=model.namespace,
+        uid=model.uid,
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        created=moment(model.created),
+        spec=model.spec,
+        status=model.status,
+    )
+
+
+def seen_request(request: Request) -> RequestSeen:
+    """The request as the operator's decisions take it."""
+    return RequestSeen(
+        name=request.name,
+        uid=request.uid,
+        generation=request.manifest["metadata"]["generation"],
+        resource_version=request.resource_version,
+        created=moment(request.created),
+        ours=False,
+        spec=request.spec,
+        status=request.status,
     )
 
 

@@ -19,17 +19,19 @@ from pydantic import ValidationError
 from refit.api import meta
 from refit.api.deploymentstatus import VersionRecord, VersionState
 from refit.api.remediation import PolicyPreset, Remediation
-from refit.api.remediationrequest import Action, Diagnosis
+from refit.api.remediationrequest import Action, Diagnosis, RequestPhase
 from refit.api.times import moment
-from refit.cli.objects import Model, Request
+from refit.cli.objects import Model, Request, seen_deployment, seen_request
 from refit.cli.reasoning import UnreplayableError, inputs_of
 from refit.cli.session import DONE, MISUSE, PROBLEM, Result, Session, StopError
 from refit.cli.status import action, result
 from refit.cli.terminal import age, table
 from refit.core.diagnosis import diagnose
 from refit.core.policy import Proposed, band, respond
+from refit.core.proposals import proposal
 
 SAME, DIFFERENT, UNKNOWN = "same", "different", "unknown"
+SHOWN = len("sha256:") + 12
 DAY = timedelta(days=1)
 _RULE = re.compile(rf"\(((?:{'|'.join(PolicyPreset)})/[a-z]+/[A-Za-z]+)\)")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])")
@@ -83,7 +85,9 @@ def compare(request: Request, model: Model | None) -> list[Compared]:
     stored = request.status.diagnosis
     if stored is None:
         return []
-    return [_diagnosis(stored), _decision(request, stored, model)]
+    parts = [_diagnosis(stored), _decision(request, stored, model)]
+    anew = _proposal(request, model) if model is not None else None
+    return [*parts, anew] if anew is not None else parts
 
 
 def under(policy: Remediation, model: Model, requests: list[Request]) -> list[Otherwise]:
@@ -173,6 +177,22 @@ def _decision(request: Request, stored: Diagnosis, model: Model | None) -> Compa
         verdict=SAME if same else DIFFERENT,
         stored=f"{action(request)}: {request.spec.note}",
         again=f"{_told(answer)}: {again['note']}",
+    )
+
+
+def _proposal(request: Request, model: Model) -> Compared | None:
+    """The digest that waits for approval, from the world as it is: the operator will ask for the same before it acts."""
+    stated = request.status.proposal
+    if stated is None or request.status.phase != RequestPhase.AWAITING_APPROVAL:
+        return None
+    anew = proposal(
+        seen_deployment(model), seen_request(request), request.status.diagnosis, request.status.estimate, None, ""
+    )
+    return Compared(
+        part="proposal",
+        verdict=SAME if anew.digest == stated.digest else DIFFERENT,
+        stored=stated.digest[:SHOWN],
+        again=anew.digest[:SHOWN],
     )
 
 
