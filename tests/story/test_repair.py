@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from refit.api.outcome import Comparison, Shadow
 from refit.api.proposal import PredictedImpact, RankedVersion
 from refit.api.remediationrequest import Action
 from refit.api.results import ImpactResult, TrainingOutcome
+from refit.api.times import stamp
 from refit.kube.cluster import CONFIG_MAP, EVENT, JOB, MODEL_DEPLOYMENT, REMEDIATION_REQUEST, Manifest
 from simulated import NAMESPACE, end_job, roll_out
 from worlds import SPEC, WATCHED, drifted, measured, minutes
@@ -57,6 +62,7 @@ def right(user: str, action: str) -> tuple[str, str, str, str, str, str]:
 
 def ask(life: Life, action: str, name: str = "wish", **spec: Any) -> None:
     """A person makes a request."""
+    life.cluster.now = stamp(life.now)
     life.cluster.put(
         {
             "apiVersion": "refit.dev/v1alpha1",
@@ -617,6 +623,22 @@ async def test_what_the_ledger_says_was_done_is_not_done_again() -> None:
     assert "it is not done again" in words(life)
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param(
+            {"name": "heart", "uid": "of-old"}, ("Superseded", "Superseded"), id="one about a model that went"
+        ),
+        pytest.param({"name": "heart"}, ("Pending", "TargetNotFound"), id="one about a model that may yet come"),
+    ],
+)
+async def test_a_request_about_no_model_is_answered(target: dict[str, str], expected: tuple[str, str]) -> None:
+    life = Life()
+    ask(life, "Restart", targetRef=target)
+    await life.look()
+    assert stand(life) == expected
+
+
 async def test_the_request_is_told_of_in_events() -> None:
     life = await acting()
     await approved_rollback(life)
@@ -650,25 +672,82 @@ WRITES = 16
 """From the approval to the outcome there are fewer; the last rows prove that."""
 
 
-@pytest.mark.parametrize("broken", range(WRITES), ids=lambda number: f"the operator dies around write {number}")
-async def test_a_crash_between_any_two_writes_still_rolls_back_once(broken: int) -> None:
+@pytest.mark.parametrize("took_effect", [pytest.param(False, id="before it"), pytest.param(True, id="after it")])
+@pytest.mark.parametrize("broken", range(WRITES), ids=lambda number: f"the operator dies at write {number}")
+async def test_a_crash_at_any_write_still_rolls_back_once(broken: int, took_effect: bool) -> None:
     life = await acting()
     ask(life, "Rollback", parameters={"toVersion": 1})
     await estimated(life)
     decide(life)
     life.cluster.journal.clear()
-    life.cluster.fail_after = broken
+    if took_effect:
+        life.cluster.silent_after = broken
+    else:
+        life.cluster.fail_after = broken
     for _ in range(8):
         try:
             await life.look()
         except Exception:  # noqa: BLE001  # whatever the crash raised
-            life.cluster.fail_after = None
+            life.cluster.fail_after = life.cluster.silent_after = None
         if life.served() == "1":
             roll_out(life.cluster)
     assert (stand(life), life.served()) == (("Executed", "Executed"), "1")
     assert await ledger(life) == [(1, "Intent"), (2, "Outcome")]
     services = [1 for verb, kind, _ in life.cluster.journal if (verb, kind) == ("apply", "InferenceService")]
     assert len(services) == 1
+    if broken == WRITES - 1:
+        assert (life.cluster.fail_after or 0) + (life.cluster.silent_after or 0) > 0, "there are more writes than rows"
+
+
+async def test_while_the_audit_can_not_be_written_nothing_is_done_and_it_is_said() -> None:
+    life = await acting()
+    ask(life, "Rollback", parameters={"toVersion": 1})
+    await estimated(life)
+    decide(life)
+    life.ledger.broken = "no space left on device"
+    await life.look(3)
+    assert (stand(life), life.served()) == (("AwaitingApproval", "LedgerUnavailable"), "2")
+    assert words(life) == "no space left on device; nothing is carried out that cannot be recorded"
+    life.cluster.journal.clear()
+    await life.look(3)
+    assert life.cluster.journal == [], "it is said once"
+    life.ledger.broken = ""
+    await life.look(2)
+    assert life.served() == "1"
+
+
+RACES = int(os.environ.get("REFIT_RACES", "200"))
+"""A thousand take a minute."""
+
+
+async def test_an_approval_that_races_its_expiry_is_carried_out_in_time_or_never_and_never_lost() -> None:
+    moments = random.Random(20261121)  # noqa: S311  # repeatable, not secret
+    life = Life()
+    life.declare(remediation=ACTING | {"approval": {"expiresAfterSeconds": 300}})
+    await life.look()
+    await life.serve(1)
+    life.cluster.rights = {right("alice", "ChangeConfig")}
+    came_to = Counter[str]()
+    for _ in range(RACES):
+        life.now = life.now.replace(microsecond=0) + minutes(1)
+        serving = life.cluster.objects[MODEL_DEPLOYMENT, *KEY]["spec"].get("serving", {})
+        other = "2" if serving.get("maxReplicas") == 3 else "3"
+        ask(life, "ChangeConfig", parameters={"config": {"serving.maxReplicas": other}})
+        await life.look()
+        expires = life.now + minutes(5)
+        life.now = expires + timedelta(seconds=moments.uniform(-1, 1))
+        decide(life)
+        life.now += timedelta(seconds=moments.uniform(0, 1))
+        seen = life.now
+        await life.look(4)
+        phase, _ = stand(life)
+        assert phase == ("Executed" if seen < expires else "Expired")
+        assert life.status().open_requests is None
+        came_to[phase] += 1
+        life.cluster.remove(REMEDIATION_REQUEST, NAMESPACE, "wish")
+    assert sum(came_to.values()) == RACES
+    assert min(came_to.values()) > RACES // 10
+    assert len(await ledger(life)) == 2 * came_to["Executed"]
 
 
 async def test_a_drift_is_repaired_from_the_alarm_to_the_outcome() -> None:

@@ -38,6 +38,7 @@ class FakeCluster:
         self.objects: dict[Address, Manifest] = {}
         self.journal: list[tuple[str, str, str]] = []
         self.fail_after: int | None = None
+        self.silent_after: int | None = None
         self.now = "2026-11-21T12:00:00Z"
         self.unguarded = False
         self.rights: set[tuple[str, str, str, str, str, str]] = set()
@@ -120,6 +121,7 @@ class FakeCluster:
         if address in self.objects:
             self._tell("delete", address)
             self.remove(*address)
+            self._answer()
 
     def remove(self, kind: Kind, namespace: str, name: str) -> None:
         """The object and all that it owns are gone, whoever did it."""
@@ -165,7 +167,15 @@ class FakeCluster:
         self._tell(verb, address)
         found["metadata"] = {**found["metadata"], "resourceVersion": str(next(self._numbers))}
         self.objects[address] = found
+        self._answer()
         return copy.deepcopy(found)
+
+    def _answer(self) -> None:
+        """A planned crash that comes after the write took effect, and before its answer."""
+        if self.silent_after is not None:
+            if self.silent_after == 0:
+                raise UnreachableError("planned")
+            self.silent_after -= 1
 
     def _tell(self, verb: str, address: Address) -> None:
         """Writes the journal; a planned crash comes before the write takes effect."""

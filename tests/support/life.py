@@ -13,9 +13,10 @@ from typing import Any
 from fake_cluster import FakeCluster
 from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus, status_of
+from refit.api.entries import Entry
 from refit.api.measured import LastMeasurement
 from refit.api.times import stamp
-from refit.audit.ledger import Ledger
+from refit.audit.ledger import Ledger, LedgerError, Row
 from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
 from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
@@ -27,6 +28,17 @@ from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeGuard, FakeRegist
 from worlds import CONFIG, NOW, SPEC, minutes, result
 
 KEY = (NAMESPACE, "heart")
+
+
+class BreakableLedger(Ledger):
+    """The real one, whose disk may be full."""
+
+    broken = ""
+
+    async def write(self, entry: Entry) -> Row:
+        if self.broken:
+            raise LedgerError(self.broken)
+        return await super().write(entry)
 
 
 @dataclass
@@ -44,7 +56,7 @@ class Life:
         self.endpoint = FakeEndpoint(self.cluster)
         self.metrics = Metrics()
         self.guard = FakeGuard()
-        self.ledger = Ledger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now)
+        self.ledger = BreakableLedger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now)
 
     def declare(self, **changes: Any) -> None:
         """Kubectl apply."""

@@ -59,6 +59,8 @@ def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
                     "livenessProbe": {
                         "httpGet": {"path": "/v2/health/live", "port": PORT},
                         "periodSeconds": 10,
+                        # A node that is busy for a second is no reason to end who answers.
+                        "timeoutSeconds": 5,
                         "failureThreshold": 3,
                     },
                     "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},

@@ -46,10 +46,18 @@ class Answered:
 
 
 def orphaned(requests: tuple[RequestSeen, ...], target: str, now: datetime) -> tuple[Answer, ...]:
-    """Answers to requests about a model that is not there."""
-    message = f"there is no ModelDeployment {target} in this namespace"
-    following = Next(phase=RequestPhase.PENDING, reason=Reason.TARGET_NOT_FOUND, message=message)
-    found = [answer_to(request, following, (), "", now) for request in requests if request.open]
+    """Answers to requests about a model that is not there: one that was there will not come again, another may."""
+    found = []
+    for request in requests:
+        if not request.open:
+            continue
+        if request.spec.target_ref.uid is not None or request.status.proposal is not None:
+            message = f"ModelDeployment {target} was deleted"
+            following = Next(phase=RequestPhase.SUPERSEDED, reason=Reason.SUPERSEDED, message=message)
+        else:
+            message = f"there is no ModelDeployment {target} in this namespace"
+            following = Next(phase=RequestPhase.PENDING, reason=Reason.TARGET_NOT_FOUND, message=message)
+        found.append(answer_to(request, following, (), "", now))
     return tuple(answer for answer in found if is_news(answer))
 
 
