@@ -30,7 +30,7 @@ from refit_trainer.datasets import Rows
 from refit_trainer.evidence import known
 from refit_trainer.exports import Served
 from refit_trainer.orders import Order, from_manifest
-from refit_trainer.resampling import difference
+from refit_trainer.resampling import Difference, difference
 from refit_trainer.retrainings import Retraining
 from refit_trainer.scores import score
 from refit_trainer.sources import digested
@@ -44,7 +44,7 @@ RESAMPLES = 400
 """For each world; a Job takes 2,000."""
 BETTER = 0.05
 POWER = 0.9
-POWER_WORLDS = 100
+POWER_WORLDS = 200
 POSITIVES = 0.35
 FRESH = 20_000
 SPLIT_SEED = 42
@@ -87,25 +87,33 @@ def _wrongly_promoted(metric: Metric, rows: int, worlds: int) -> list[Figure]:
 
 
 def _seen() -> list[Figure]:
-    """The smallest size at which a gain of 0.05 F1 is seen in nine of ten worlds, by halving."""
+    """How many rows show a gain of 0.05 F1 in nine worlds of ten, to Refit's test and to the plain number."""
     noise = _noise_of(BETTER)
-    low, high = 60, 4_000
+    ours = _smallest(noise, lambda found: found.better)
+    naive = _smallest(noise, lambda found: found.challenger > found.champion)
+    return [
+        Figure(
+            what=f"rows that show +{BETTER} F1 in 9 worlds of 10, of {POWER_WORLDS}",
+            value=ours,
+            unit="rows",
+            compared_with=f"if the point estimate is better: {naive} rows",
+            ratio=ours / naive,
+        )
+    ]
+
+
+def _smallest(noise: float, shown: Callable[[Difference], bool]) -> int:
+    """The smallest number of rows at which it is shown, by halving."""
+    low, high = 30, 4_000
     while high - low > max(20, low // 20):
         middle = (low + high) // 2
         rng = np.random.default_rng([7, middle])
         found = [
-            difference(Metric.F1, *_classes(rng, middle, champion=noise), seed=world, times=RESAMPLES).better
+            shown(difference(Metric.F1, *_classes(rng, middle, champion=noise), seed=world, times=RESAMPLES))
             for world in range(POWER_WORLDS)
         ]
         low, high = (low, middle) if np.mean(found) >= POWER else (middle, high)
-    return [
-        Figure(
-            what=f"rows that show +{BETTER} F1 in 9 worlds of 10, of {POWER_WORLDS}",
-            value=high,
-            unit="rows",
-            compared_with="the point estimate shows it always, and half of the equal ones too",
-        )
-    ]
+    return high
 
 
 def _noise_of(gain: float) -> float:
@@ -123,11 +131,11 @@ def _speed() -> list[Figure]:
     figures = []
     for metric in (Metric.F1, Metric.ROC_AUC):
         pair = _classes(np.random.default_rng(3), 10_000)
-        began = time.perf_counter()
+        began = time.process_time()
         difference(metric, *pair, seed=1)
-        spent = time.perf_counter() - began
+        spent = time.process_time() - began
         figures.append(
-            Figure(what=f"2,000 resamples of 10,000 rows, {metric} of both", value=spent, unit="s", at_most=3.0)
+            Figure(what=f"2,000 resamples of 10,000 rows, {metric} of both", value=spent, unit="s of CPU", at_most=2.0)
         )
     return figures
 

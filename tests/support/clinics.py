@@ -65,6 +65,12 @@ class Clinic:
         with Mlflow(self.uri, {}) as mlflow:
             return dict(mlflow.get("runs/get", run_id=str(result.run_id))["run"]["data"])
 
+    def artifact(self, result: TrainingResult, path: str) -> str:
+        """A text beside the run."""
+        with Mlflow(self.uri, {}) as mlflow:
+            folder = mlflow.get("runs/get", run_id=str(result.run_id))["run"]["info"]["artifact_uri"]
+            return (mlflow.download(f"{folder}/{path}") or b"").decode()
+
     def aliases(self) -> list[dict[str, str]]:
         with Mlflow(self.uri, {}) as mlflow:
             return list(mlflow.get("registered-models/get", name=f"clinic.{self.name}")["registered_model"]["aliases"])

@@ -55,6 +55,9 @@ def test_in_an_unchanged_world_the_champion_stays(clinic: Clinic) -> None:
     assert not result.comparison.better
     assert result.message.startswith("version 1 stays: f1 ")
     assert "learned from 400 rows of the source and 600 requests" in result.message
+    card = clinic.artifact(result, "model_card.md")
+    assert "**Not registered**: version 1 stays: f1 " in card
+    assert "## Against version 1" in card
     assert clinic.aliases() == [{"alias": "challenger", "version": "1"}]
     assert clinic.train("again", order(champion))[1] == result, "the same key is answered again"
 

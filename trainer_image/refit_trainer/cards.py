@@ -16,6 +16,8 @@ def card(trained: Trained, importances: dict[str, float]) -> str:
         else "none"
     )  # fmt: skip
     missed = trained.missed_bound()
+    if missed is None and trained.contest is not None and not trained.contest.better:
+        missed = trained.contest.told
     what = f"{spec.task} of `{spec.data.target.column}`"
     if spec.data.target.positive_when:
         what += f" (positive when {spec.data.target.positive_when})"
@@ -67,6 +69,7 @@ def card(trained: Trained, importances: dict[str, float]) -> str:
         ),
         f"## Metrics on {trained.held_out} held-out rows (bound on {trained.metric}: {bound})",
         _table(("metric", "value"), [(metric.value, number(value)) for metric, value in trained.metrics.items()]),
+        *_against(trained),
         "## Importance",
         _table(
             ("column", f"loss of {trained.metric} when shuffled"),
@@ -84,6 +87,16 @@ def card(trained: Trained, importances: dict[str, float]) -> str:
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _against(trained: Trained) -> list[str]:
+    """How it compares with the model before it, if there is one."""
+    if trained.retraining is None or trained.contest is None:
+        return []
+    told = [f"## Against version {trained.retraining.champion.number}", f"{trained.contest.told}."]
+    if trained.contest.comparison is not None:
+        told.append(f"By {trained.contest.comparison.method}; the interval is of 90 %.")
+    return [*told, f"This model {trained.learned_from}."] if trained.learned_from else told
 
 
 def _values(categories: tuple[str, ...]) -> str:

@@ -24,8 +24,8 @@ RESAMPLES = 2000
 CELLS = 40_000_000
 """Counts that are drawn at most, resamples times rows: of very many rows fewer resamples say as much."""
 FEWEST_RESAMPLES = 400
-AT_ONCE = 2_000_000
-"""Counts in memory at a time."""
+AT_ONCE = 200_000
+"""Counts at a time: as many as a processor's cache holds, which halves the time that ranks take."""
 TAIL = 0.05
 """Outside of each end: intervals are of 90 %."""
 DECIDING_TAIL = 0.035

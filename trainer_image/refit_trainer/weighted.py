@@ -114,7 +114,7 @@ class _Order:
 def _roc_area(positives: Floats, others: Floats) -> Floats:
     """The chance that a positive has a higher probability than another row, ties counting half (Mann and Whitney 1947)."""
     above = np.cumsum(positives, axis=1)
-    won = ((above - positives / 2) * others).sum(axis=1)
+    won = np.einsum("ij,ij->i", above, others) - np.einsum("ij,ij->i", positives, others) / 2
     pairs = above[:, -1] * others.sum(axis=1)
     return _share(won, pairs, np.nan)
 
