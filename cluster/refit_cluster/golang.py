@@ -94,13 +94,8 @@ REGISTRY = Program(
 )
 HELM = Program("helm", "helm.sh/helm/v3", versions.HELM, How.INSTALL, {"helm": "helm.sh/helm/v3/cmd/helm"}, "60 s")
 KSERVE = Program("kserve", "github.com/kserve/kserve", versions.KSERVE, How.COPY, {"manager": "./cmd/manager"}, "2 min")
-KSERVE_EXTRAS = Program(
-    "kserve-extras",
-    "github.com/kserve/kserve",
-    versions.KSERVE,
-    How.COPY,
-    {"agent": "./cmd/agent", "router": "./cmd/router"},
-    "30 s",
+KSERVE_ROUTER = Program(
+    "kserve-router", "github.com/kserve/kserve", versions.KSERVE, How.COPY, {"router": "./cmd/router"}, "30 s"
 )
 
 

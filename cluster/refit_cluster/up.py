@@ -68,6 +68,7 @@ BUILT_PROGRAMS = (
     golang.REGISTRY,
     golang.HELM,
     golang.KSERVE,
+    golang.KSERVE_ROUTER,
 )
 # Steps of `_use_kind` besides the programs.
 OTHER_STEPS = 8
@@ -192,6 +193,9 @@ def _kserve_images(source: Source, places: Places) -> kserve.Images:
     manager = images.of_binary(
         places, "kserve-controller", golang.KSERVE.binary(places, "manager"), "/manager", "65532"
     )
+    router = images.of_binary(
+        places, "kserve-router", golang.KSERVE_ROUTER.binary(places, "router"), "/router", "65532"
+    )
     base = images.python_base(places)
     initializer = images.of_recipe(
         places, "storage-initializer", base, arguments={"KSERVE_STORAGE": versions.KSERVE_STORAGE}
@@ -199,7 +203,7 @@ def _kserve_images(source: Source, places: Places) -> kserve.Images:
     return kserve.Images(
         controller=registry.push(manager, "kserve-controller"),
         storage_initializer=registry.push(initializer, "kserve-storage-initializer"),
-        # Nothing of Refit needs these two until an InferenceService asks for KServe's logger or a graph.
+        # Nothing of Refit needs it until an InferenceService asks for KServe's logger.
         agent=f"{registry.ADDRESS}/kserve-agent:{versions.KSERVE}",
-        router=f"{registry.ADDRESS}/kserve-router:{versions.KSERVE}",
+        router=registry.push(router, "kserve-router"),
     )
