@@ -11,13 +11,13 @@ from drifting import WINDOW, Log, patients
 from onnx_models import export, make
 from refit.api.dataspec import ColumnType
 from refit.api.modeldeployment import Task
-from refit.api.proposal import Window
+from refit.api.proposal import EvidenceWindow
 from refit.api.signature import InputColumn, Signature
 from refit_trainer.errors import RefusedError, UnreachableError
 from refit_trainer.exports import Served
 from refit_trainer.windows import Collector, Patience, collector
 
-ASKED = Window.model_validate(WINDOW)
+ASKED = EvidenceWindow.model_validate(WINDOW)
 WARD = Signature(
     task=Task.CLASSIFICATION,
     target="ill",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from refit.api.base import ApiModel, Sha256, Word
-from refit.api.proposal import Window
+from refit.api.proposal import EvidenceWindow
 
 LINEAGE_FILE = "lineage.json"
 FINGERPRINTS_FILE = "lineage.bin"
@@ -33,7 +33,7 @@ class Lineage(ApiModel):
     source_sha256: Sha256 | None = None
     source_split: Sha256 | None = None
     """Digest of which rows of the source were held out."""
-    window: Window | None = None
+    window: EvidenceWindow | None = None
     algorithm: Word = ""
     parameters: dict[str, Word] = {}
     rows: Annotated[int, Field(ge=0)] = 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from refit.api.modeldeployment import ModelDeploymentSpec
 from refit.api.orders import RetrainingOrder
-from refit.api.proposal import Window
+from refit.api.proposal import EvidenceWindow
 from refit.api.remediation import RowsRule
 from refit.api.signature import InputColumn
 from refit_trainer.datasets import Dataset, Input, Rows, named
@@ -40,7 +40,7 @@ class Retraining:
         return self.known is not None and self.order.rows is not RowsRule.SOURCE_REFRESHED
 
     @property
-    def learned_window(self) -> Window | None:
+    def learned_window(self) -> EvidenceWindow | None:
         return self.order.window if self.learns_from_requests else None
 
 

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from refit.api import jobs
 from refit.api.events import WINDOW_PATH
-from refit.api.proposal import Window
+from refit.api.proposal import EvidenceWindow
 from refit_trainer.errors import RefusedError, UnreachableError
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -65,7 +65,7 @@ class Collector:
     model: str
     patience: Patience = Patience()
 
-    def requests(self, window: Window, *, row_limit: int = ROW_LIMIT, recent: int = SHADOW_ROWS) -> Requests:
+    def requests(self, window: EvidenceWindow, *, row_limit: int = ROW_LIMIT, recent: int = SHADOW_ROWS) -> Requests:
         """The requests of a window, of all versions; raises UnreachableError where the collector gives none."""
         address = self.url.rstrip("/") + WINDOW_PATH.format(namespace=self.namespace, model=self.model)
         query = {"since": window.since, "until": window.until, "limit": str(row_limit)}

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from refit.api.base import ApiModel, ObjectName, Sha256, Time, Uri, Word
-from refit.api.proposal import Window
+from refit.api.proposal import EvidenceWindow
 from refit.api.remediation import RowsRule
 from refit.api.remediationrequest import Action
 
@@ -44,7 +44,7 @@ class RetrainingOrder(ApiModel):
 
     champion: VersionOrder
     rows: RowsRule
-    window: Window | None = None
+    window: EvidenceWindow | None = None
     request: ObjectName | None = None
 
 
@@ -57,7 +57,7 @@ class ImpactOrder(ApiModel):
 
     key: Word
     action: Action
-    window: Window
+    window: EvidenceWindow
     serving: VersionOrder
     versions: Annotated[tuple[VersionOrder, ...], Field(max_length=20)] = ()
     rows: RowsRule = RowsRule.APPEND

@@ -46,7 +46,7 @@ class ApprovalRule(ApiModel):
     requester_may_approve: bool = False
 
 
-class Window(ApiModel):
+class EvidenceWindow(ApiModel):
     """The requests that count as evidence: [since, until)."""
 
     since: Time
@@ -65,7 +65,7 @@ class Proposal(ApiModel):
     text: Text
     automatic: bool = False
     change: Annotated[tuple[Change, ...], Field(max_length=32)] = ()
-    window: Window | None = None
+    window: EvidenceWindow | None = None
     predicted_impact: PredictedImpact | None = None
     ranking: Annotated[tuple[RankedVersion, ...], Field(max_length=20)] = ()
     approval: ApprovalRule | None = None
@@ -83,6 +83,6 @@ class Estimate(ApiModel):
 
     job: ObjectName
     phase: EstimatePhase
-    window: Window
+    window: EvidenceWindow
     start_time: Time
     message: Text = ""

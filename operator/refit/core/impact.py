@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from refit.api import jobs, meta
 from refit.api.deploymentstatus import TrainingStatus, VersionRecord
 from refit.api.orders import ImpactOrder, RetrainingOrder, VersionOrder
-from refit.api.proposal import Estimate, EstimatePhase, Window
+from refit.api.proposal import Estimate, EstimatePhase, EvidenceWindow
 from refit.api.remediation import Remediation, RowsRule
 from refit.api.remediationrequest import Action
 from refit.api.results import ImpactResult, ResultUnreadableError, decode_impact
@@ -76,7 +76,7 @@ def _ordered(deployment: Deployment, request: RequestSeen, config: Config, now: 
     ordered = Estimate(
         job=meta.impact_job_name(deployment.name, request.uid),
         phase=EstimatePhase.RUNNING,
-        window=Window(since=stamp(since), until=stamp(now)),
+        window=EvidenceWindow(since=stamp(since), until=stamp(now)),
         start_time=stamp(now),
     )
     return Estimated(estimate=ordered, create=impact_job(deployment, request, record, ordered, config))
