@@ -44,6 +44,7 @@ class Endpoint:
                 return Proof(sha256=sha256)
             golden = await self._golden(record)
             answer = await self._json("POST", f"{url}/v2/models/{model}/infer", request_of(golden))
+            _is_of(record, answer)
         except EndpointError as error:
             return Proof(problem=str(error)[:512])
         return Proof(sha256=sha256, golden=agrees(golden, answer))
@@ -77,6 +78,13 @@ class Endpoint:
                 return await response.content.read(GOLDEN_LIMIT)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise EndpointError(f"{method} {url}: {type(error).__name__} {error}") from error
+
+
+def _is_of(record: VersionRecord, answer: dict[str, Any]) -> None:
+    """While pods are replaced, a second connection may lead to another pod than the first."""
+    version = answer.get("model_version")
+    if version is not None and str(version) != str(record.version):
+        raise EndpointError(f"version {version} answered the golden request, not {record.version}")
 
 
 def request_of(golden: Golden) -> dict[str, Any]:
