@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
 LONGEST_ECHO = 60
+DISK_FULL = "disk_full"
 
 
 class Problem(NamedTuple):
@@ -54,6 +56,17 @@ def too_large(field: str, message: str) -> Refused:
 def busy(message: str, *, reason: str = "queue_full", retry_after: int = 1) -> Refused:
     """Nothing is wrong with the request; it can be sent again."""
     return Refused(503, "", message, reason=reason, retry_after=retry_after)
+
+
+def wants_room(error: Exception) -> bool:
+    """Whether it is for want of room that something was not written."""
+    match error:
+        case Refused():
+            return error.reason == DISK_FULL
+        case OSError():
+            return error.errno in {errno.ENOSPC, errno.EDQUOT}
+        case _:
+            return False
 
 
 def cut(text: str) -> str:

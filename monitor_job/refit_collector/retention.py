@@ -1,13 +1,13 @@
 """Retention: what is too old goes, and the oldest when all of it is too much. Rows that go are counted.
 
 A segment is first marked, which hides it; then its ids go, a few at a time; then its row; and its file when
-nobody who began to read before the mark still reads. Each step can be done again after a crash.
+nobody who began to read before the mark still reads. Each step can be done again after a crash. Where there is
+no segment to go and none can be made, on a volume that is full, the oldest chunk goes.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from refit_collector import times
+from refit_collector.columns import events_of
 from refit_collector.readers import Readers
+from refit_collector.room import PART, Room
 from refit_collector.schema import FILE, reading
 from refit_collector.segments import FOLDER
 from refit_collector.writer import Writer
@@ -27,14 +29,15 @@ log = logging.getLogger("refit.collector")
 
 AT_ONCE = 500
 VACUUMED_AT_ONCE = 256
+PAGE = 4096
+"""Bytes of a page of the database; SQLite's default."""
 
 
 class Limits(NamedTuple):
-    """How long, how much, and how much room is left to others."""
+    """How long, and how much."""
 
     retention_hours: int
     max_bytes: int
-    reserve_bytes: int
 
 
 class Retention:
@@ -45,6 +48,7 @@ class Retention:
         directory: Path,
         writer: Writer,
         readers: Readers,
+        room: Room,
         limits: Limits,
         ask: Callable[..., Any],
         expired: Callable[[int], None],
@@ -52,6 +56,7 @@ class Retention:
         self._directory = directory
         self._writer = writer
         self._readers = readers
+        self._room = room
         self._limits = limits
         self._ask = ask
         self._expired = expired
@@ -62,19 +67,30 @@ class Retention:
         """One round."""
         before = now - self._limits.retention_hours * times.HOUR
         with closing(reading(self._directory)) as connection:
-            marked = connection.execute("SELECT segment, path, rows FROM segments WHERE expired").fetchall()
-            for each in (*marked, *self._surplus(connection, before)):
+            self._unlink()
+            for each in connection.execute("SELECT segment, path, rows FROM segments WHERE expired").fetchall():
                 self._remove(connection, *each)
-        while self._writer.submit(lambda writing: _forget_labels(writing, before), grows=False).result():
-            pass
-        self._writer.submit(_shrink, grows=False).result()
-        self._unlink()
+            while self._writer.submit(lambda writing: _forget_labels(writing, before), grows=False).result():
+                self._room.tidy(connection)
+            self._shrink(connection)
+            for each in self._surplus(connection, before):
+                self._remove(connection, *each)
+
+    def drop_oldest(self) -> None:
+        """Removes the oldest chunk that is in no segment, where nothing can be stored for want of room and no segment is left."""
+        with closing(reading(self._directory)) as connection:
+            if not self._room.is_touched(connection) or self.segments():
+                return
+            rows = self._writer.submit(_drop_oldest, grows=False).result()
+            self._expired(rows)
+            log.warning("rows that no room was left to roll were removed", extra={"rows": rows})
+            self._shrink(connection)
 
     def _surplus(self, connection: sqlite3.Connection, before: int) -> list[tuple[int, str, int]]:
         found = connection.execute(
             "SELECT segment, path, rows, until, bytes FROM segments WHERE NOT expired ORDER BY until"
         ).fetchall()
-        surplus = self.size() - self._most()
+        surplus = self._too_much(connection)
         chosen = []
         for segment, path, rows, until, size in found:
             if until >= before and surplus <= 0:
@@ -83,13 +99,20 @@ class Retention:
             surplus -= size
         return chosen
 
-    def _most(self) -> int:
-        """Bytes that the store may use: as set, and never so many that the volume's reserve is touched."""
-        volume = os.statvfs(self._directory)
-        whole = volume.f_blocks * volume.f_frsize
-        reserve = min(self._limits.reserve_bytes, whole // 10)
-        free = volume.f_bavail * volume.f_frsize
-        return min(self._limits.max_bytes, self.size() + free - 2 * reserve)
+    def _too_much(self, connection: sqlite3.Connection) -> int:
+        """Bytes beyond what may be used, or missing on the volume; those that are about to go do not count twice."""
+        leaving = sum(path.stat().st_size for _, path in self._leaving if path.exists())
+        # One request that is larger than a small volume is no reason to empty it.
+        missing = max(self._room.short(connection), min(self._writer.lacked(), self._room.volume // 4))
+        return max(self.size() - self._limits.max_bytes, missing) - leaving
+
+    def _shrink(self, connection: sqlite3.Connection) -> None:
+        """Gives pages back to the file system: some each round, and where room is short as many as there are."""
+        most = max(1, min(VACUUMED_AT_ONCE, self._room.reserve // PART // PAGE))
+        while self._writer.submit(partial(_shrink, most=most), grows=False).result():
+            self._room.tidy(connection)
+            if self._room.short(connection) <= 0:
+                break
 
     def size(self) -> int:
         """Bytes of the store on disk."""
@@ -107,6 +130,8 @@ class Retention:
         self._forget_ids(connection, segment, path)
         self._writer.submit(lambda writing: _drop(writing, segment), grows=False).result()
         self._leaving.append((mark, self._directory / path))
+        self._unlink()
+        self._room.tidy(connection)
         self._expired(rows)
         log.info("segment expired", extra={"path": path, "rows": rows})
 
@@ -120,6 +145,7 @@ class Retention:
         for at in range(0, len(ids), AT_ONCE):
             part = orjson.dumps(ids[at : at + AT_ONCE]).decode()
             self._writer.submit(partial(_forget, scope=scope, ids=part), grows=False).result()
+            self._room.tidy(connection)
 
     def _unlink(self) -> None:
         staying = []
@@ -151,8 +177,31 @@ def _forget_labels(connection: sqlite3.Connection, before: int) -> int:
     ).rowcount
 
 
-def _shrink(connection: sqlite3.Connection) -> None:
-    """Gives pages back to the file system when a quarter of the file is free."""
+def _drop_oldest(connection: sqlite3.Connection) -> int:
+    """Forgets a chunk and its ids; how many rows it held."""
+    found = connection.execute(
+        "SELECT h.seq, h.rows, h.body, m.namespace FROM hot h JOIN versions v USING (model, version)"
+        " JOIN models m USING (model) WHERE h.seq > v.rolled_to ORDER BY h.seq LIMIT 1"
+    ).fetchone()
+    if found is None:
+        return 0
+    seq, rows, body, scope = found
+    # Overwriting what is deleted would take as much of the log, and there is no room for that.
+    (overwrites,) = connection.execute("PRAGMA secure_delete").fetchone()
+    connection.execute("PRAGMA secure_delete = OFF").fetchone()
+    try:
+        connection.execute("DELETE FROM hot WHERE seq = ?", (seq,))
+    finally:
+        connection.execute(f"PRAGMA secure_delete = {overwrites}").fetchone()
+    _forget(connection, scope, orjson.dumps([event[0] for event in events_of(body)]).decode())
+    return int(rows)
+
+
+def _shrink(connection: sqlite3.Connection, most: int) -> bool:
+    """Takes pages off the end when a quarter of the file is free; whether it did."""
     free, pages = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
-    if free * 4 > pages and free > VACUUMED_AT_ONCE:
-        connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_AT_ONCE})").fetchall()
+    if free * 4 <= pages or free <= most:
+        return False
+    for _ in range(most):  # a page each: of more than one, this module's library does the first only
+        connection.execute("PRAGMA incremental_vacuum(1)")
+    return True

@@ -13,18 +13,23 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from refit_collector.room import PART, Room
 from refit_collector.schema import reading
 from refit_collector.writer import Writer
 
 log = logging.getLogger("refit.collector")
 
 FOLDER = "segments"
+PASSES = 8
+"""Of one round, where more than one segment of a version is due: expiry waits for no more."""
 CLEARED_AT_ONCE = 64
+CLEARED_BYTES = 1024 * 1024
+"""Of one transaction: what is deleted is overwritten, so that it takes as much of the log."""
 
 
 class Due(NamedTuple):
@@ -34,7 +39,8 @@ class Due(NamedTuple):
     version: int
     namespace: str
     name: str
-    last: int
+    first: int
+    last: int = 0
 
 
 class Segment(NamedTuple):
@@ -56,10 +62,18 @@ class Roller:
     """Makes segments. `at` is called with the name of each step that is done; tests stop there."""
 
     def __init__(
-        self, directory: Path, writer: Writer, ask: Ask, *, roll_bytes: int, at: Callable[[str], None] = lambda _: None
+        self,
+        directory: Path,
+        writer: Writer,
+        room: Room,
+        ask: Ask,
+        *,
+        roll_bytes: int,
+        at: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory
         self._writer = writer
+        self._room = room
         self._ask = ask
         self._roll_bytes = roll_bytes
         self._at = at
@@ -67,13 +81,21 @@ class Roller:
     def roll(self, received_before: int) -> int:
         """Rolls what was received before that moment, and the oldest if there is too much; returns how many segments."""
         with closing(reading(self._directory)) as connection:
-            due = list(self._due(connection, received_before))
-        for each in due:
-            self._make(each)
-        self.clear()
-        return len(due)
+            self._clear(connection)  # what was not cleared the last time
+            made = 0
+            for _ in range(PASSES):
+                due = self._due(connection, received_before)
+                for each in due:
+                    if self._room.is_touched(connection) and _is_any(connection):
+                        return made  # expiry goes first
+                    self._make(each._replace(last=self._last(connection, each)))
+                    made += 1
+                self._clear(connection)
+                if not due or self._room.short(connection) > 0:
+                    break
+        return made
 
-    def _due(self, connection: sqlite3.Connection, received_before: int) -> Iterator[Due]:
+    def _due(self, connection: sqlite3.Connection, received_before: int) -> list[Due]:
         """All versions if together they hold too much, else those whose first chunk is old."""
         statement = (
             "SELECT h.model, h.version, n.name, m.name, min(h.received), sum(h.bytes), min(h.seq)"
@@ -82,16 +104,19 @@ class Roller:
         )
         found = connection.execute(statement).fetchall()
         many = sum(row[5] for row in found) >= self._roll_bytes
-        for model, version, namespace, name, oldest, _, first in found:
-            if many or oldest < received_before:
-                yield Due(model, version, namespace, name, self._last(connection, model, version, first))
+        return [
+            Due(model, version, namespace, name, first)
+            for model, version, namespace, name, oldest, _, first in found
+            if many or oldest < received_before
+        ]
 
-    def _last(self, connection: sqlite3.Connection, model: int, version: int, first: int) -> int:
-        """The last chunk of a segment that begins with the first; one file never holds more than `roll_bytes`, twice."""
+    def _last(self, connection: sqlite3.Connection, due: Due) -> int:
+        """The last chunk of the segment; it holds at most `roll_bytes`, and less where room is short, but one in any case."""
+        most = min(self._roll_bytes, self._room.left(connection) // PART)
         statement = "SELECT seq, bytes FROM hot WHERE model = ? AND version = ? AND seq >= ? ORDER BY seq"
-        size, last = 0, first
-        for seq, count in connection.execute(statement, (model, version, first)):
-            if size > self._roll_bytes:
+        size, last = 0, due.first
+        for seq, count in connection.execute(statement, (due.model, due.version, due.first)):
+            if size and size + count > most:
                 break
             size, last = size + count, seq
         return last
@@ -120,10 +145,11 @@ class Roller:
         shown = {"namespace": due.namespace, "model": due.name, "version": due.version, "events": segment.events}
         log.info("rolled to a segment", extra=shown | {"bytes": segment.bytes})
 
-    def clear(self) -> None:
+    def _clear(self, connection: sqlite3.Connection) -> None:
         """Deletes the chunks that are in segments."""
         while self._writer.submit(_clear, grows=False).result():
             self._at("cleared")
+            self._room.tidy(connection)
 
     def sweep(self) -> int:
         """Removes what a crash left: files that no row names. Called before anything rolls; returns how many."""
@@ -139,6 +165,11 @@ class Roller:
         return len(left)
 
 
+def _is_any(connection: sqlite3.Connection) -> bool:
+    """Whether there is a segment that can go."""
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM segments)").fetchone()[0])
+
+
 def _record(connection: sqlite3.Connection, due: Due, segment: Segment) -> None:
     connection.execute(
         "INSERT INTO segments (model, version, path, since, until, events, rows, bytes)"
@@ -152,9 +183,11 @@ def _record(connection: sqlite3.Connection, due: Due, segment: Segment) -> None:
 
 def _clear(connection: sqlite3.Connection) -> int:
     return connection.execute(
-        "DELETE FROM hot WHERE seq IN (SELECT h.seq FROM hot h JOIN versions v USING (model, version)"
-        " WHERE h.seq <= v.rolled_to ORDER BY h.seq LIMIT ?)",
-        (CLEARED_AT_ONCE,),
+        "DELETE FROM hot WHERE seq IN ("
+        " SELECT seq FROM (SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM ("
+        " SELECT h.seq, h.bytes FROM hot h JOIN versions v USING (model, version)"
+        " WHERE h.seq <= v.rolled_to ORDER BY h.seq LIMIT ?)) WHERE before < ?)",
+        (CLEARED_AT_ONCE, CLEARED_BYTES),
     ).rowcount
 
 

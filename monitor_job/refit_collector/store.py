@@ -7,9 +7,11 @@ import fcntl
 import logging
 import os
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -18,9 +20,10 @@ from refit_collector.checkpoints import Checkpoints
 from refit_collector.helpers import Helper, HelperError, Helpers
 from refit_collector.metrics import Metrics
 from refit_collector.readers import Readers
-from refit_collector.refusals import Refused
+from refit_collector.refusals import Refused, wants_room
 from refit_collector.registry import Registry
 from refit_collector.retention import Limits, Retention
+from refit_collector.room import Room
 from refit_collector.segments import FOLDER, Roller
 from refit_collector.settings import Settings, SettingsError
 from refit_collector.snapshots import SPOOL
@@ -52,21 +55,22 @@ class Store:
             schema.create(self.directory)
         except OSError as error:
             raise SettingsError(f"REFIT_COLLECTOR_DATA_DIR: {error}") from None
+        self._room = Room(self.directory, settings.reserve_bytes)
         self.writer = Writer(
             lambda: schema.writing(self.directory),
-            directory=self.directory,
-            reserve=settings.reserve_bytes,
+            room=self._room,
             forget=self.registry.forget,
             committed=metrics.commits.observe,
         )
         self.helpers = Helpers(self.directory, settings.windows)
         self._helper = Helper(self.directory)
-        self.roller = Roller(self.directory, self.writer, self._helper.ask, roll_bytes=settings.roll_bytes)
+        self.roller = Roller(self.directory, self.writer, self._room, self._helper.ask, roll_bytes=settings.roll_bytes)
         self.retention = Retention(
             self.directory,
             self.writer,
             self.readers,
-            Limits(settings.retention_hours, settings.max_bytes, settings.reserve_bytes),
+            self._room,
+            Limits(settings.retention_hours, settings.max_bytes),
             self._helper.ask,
             metrics.expired.inc,
         )
@@ -101,35 +105,50 @@ class Store:
         failing = ""
         pause = 0.0  # what a crash has left to do is done at once
         while not self._ending.wait(pause):
+            failed = self.round()
             pause = ROUND_SECONDS
-            try:
-                self.round()
-            except (Refused, OSError, HelperError) as error:
-                problem = str(error)
-            except Exception as error:  # told, counted, and tried again: nothing here may end what stores events
-                log.exception("rolling or expiry failed")
-                problem = repr(error)
-            else:
-                problem = ""
+            problem = "; ".join(map(str, failed))
             if problem and problem != failing:
                 log.error("rolling or expiry failed and is tried again", extra={"problem": problem})
             if problem:
                 self._metrics.failures.inc()
             failing = problem
 
-    def round(self) -> None:
-        """Rolls what is due, and removes what is past the limits."""
+    def round(self) -> list[Exception]:
+        """Rolls what is due, removes what is past the limits, and says what failed: no step waits for the one before it."""
         now = self._now()
-        self.roller.roll(now - self._settings.roll_minutes * 60 * times.SECOND)
-        self.retention.keep(now)
-        before = now - self._settings.pair_seconds * times.SECOND
-        while found := self.writer.submit(lambda writing: cloudevents.expire(writing, before), grows=False).result():
-            for orphan in found:
-                self._metrics.orphans.labels(orphan.namespace, orphan.model, orphan.kind).inc(orphan.halves)
+        failed: list[Exception] = []
+        for step in (self._tidy, self._roll, self.retention.keep, self._give_up_pairs):
+            try:
+                step(now)
+            except (Refused, OSError, HelperError, sqlite3.OperationalError) as error:
+                failed.append(error)
+            except Exception as error:  # told, counted, and tried again: nothing here may end what stores events
+                log.exception("rolling or expiry failed")
+                failed.append(error)
         self._helper.rest()
         self.helpers.rest()
         self._metrics.disk.set(self.retention.size())
         self._metrics.segments.set(self.retention.segments())
+        return failed
+
+    def _tidy(self, _: int) -> None:
+        with closing(schema.reading(self.directory)) as connection:
+            self._room.tidy(connection)
+
+    def _roll(self, now: int) -> None:
+        try:
+            self.roller.roll(now - self._settings.roll_minutes * 60 * times.SECOND)
+        except (Refused, OSError) as error:
+            if wants_room(error):
+                self.retention.drop_oldest()
+            raise
+
+    def _give_up_pairs(self, now: int) -> None:
+        before = now - self._settings.pair_seconds * times.SECOND
+        while found := self.writer.submit(lambda writing: cloudevents.expire(writing, before), grows=False).result():
+            for orphan in found:
+                self._metrics.orphans.labels(orphan.namespace, orphan.model, orphan.kind).inc(orphan.halves)
 
 
 def _locked(directory: Path) -> int:

@@ -7,7 +7,6 @@ groups grow with the load and a lone request is not delayed by a timer.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -15,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-from refit_collector.refusals import Refused, busy
+from refit_collector.refusals import DISK_FULL, Refused, busy
+from refit_collector.room import Room
 
 log = logging.getLogger("refit.collector")
 
@@ -48,14 +47,12 @@ class Writer:
         self,
         connect: Callable[[], sqlite3.Connection],
         *,
-        directory: Path,
-        reserve: int,
+        room: Room,
         forget: Callable[[], None],
         committed: Callable[[float], None],
     ) -> None:
         self._connect = connect
-        self._directory = directory
-        self._reserve = reserve
+        self._room = room
         self._forget = forget
         self._committed = committed
         self._connection = connect()
@@ -63,6 +60,7 @@ class Writer:
         self._changed = threading.Condition()
         self._stopping = False
         self._trouble = ""
+        self._lacking = 0
         self._thread = threading.Thread(target=self._work, name="writer")
         self._thread.start()
 
@@ -74,6 +72,11 @@ class Writer:
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+    def lacked(self) -> int:
+        """Bytes that were missing for the largest request refused since this was asked last."""
+        found, self._lacking = self._lacking, 0
+        return found
 
     def submit(self, run: Callable[[sqlite3.Connection], T], *, weight: int = 0, grows: bool = True) -> Future[T]:
         """The future is done when the work is on disk, or was refused."""
@@ -96,9 +99,10 @@ class Writer:
     def _work(self) -> None:
         while (group := self._next()) is not None:
             started = time.perf_counter()
-            if group and self._room_for(group):
-                self._commit(group)
-                if any(work.grows for work in group):
+            fitting = self._fitting(group)
+            if fitting:
+                self._commit(fitting, all_fit=len(fitting) == len(group))
+                if any(work.grows for work in fitting):
                     self._committed(time.perf_counter() - started)
 
     def _next(self) -> list[Work] | None:
@@ -117,18 +121,29 @@ class Writer:
                     weight += work.weight
             return group
 
-    def _room_for(self, group: list[Work]) -> bool:
-        """Refuses what needs room if there is none; says whether anything is left to do."""
-        volume = os.statvfs(self._directory)
-        reserve = min(self._reserve, volume.f_blocks * volume.f_frsize // 10)
-        if volume.f_bavail * volume.f_frsize >= reserve:
-            return True
-        refused = [work for work in group if work.grows]
-        self._fail(refused, f"less than {reserve} bytes are free on the volume")
-        group[:] = [work for work in group if not work.grows]
-        return bool(group)
+    def _fitting(self, group: list[Work]) -> list[Work]:
+        """Those there is room for; the others are refused. What is stored lies in the log and in the database."""
+        if not any(work.grows for work in group):
+            return group
+        try:
+            left = self._room.left(self._connection) - self._room.reserve
+        except sqlite3.Error as error:
+            self._recover()
+            self._fail(group, str(error))
+            return []
+        fitting, refused, taken = [], [], 0
+        for work in group:
+            needed = 2 * work.weight if work.grows else 0
+            if work.grows and taken + needed > left:
+                refused.append(work)
+                self._lacking = max(self._lacking, needed - left)
+            else:
+                fitting.append(work)
+                taken += needed
+        self._fail(refused, f"less than {self._room.reserve} bytes would be free on the volume")
+        return fitting
 
-    def _commit(self, group: list[Work]) -> None:
+    def _commit(self, group: list[Work], *, all_fit: bool) -> None:
         answers: list[tuple[Work, Any, BaseException | None]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -139,7 +154,7 @@ class Writer:
             self._recover()
             self._fail(group, str(error))
             return
-        if self._trouble and any(work.grows for work in group):
+        if self._trouble and all_fit and any(work.grows for work in group):
             log.info("stores again", extra={"was": self._trouble})
             self._trouble = ""
         for work, result, mistake in answers:
@@ -186,6 +201,6 @@ class Writer:
 def unavailable() -> Refused:
     return busy(
         "nothing can be stored at the moment, the volume is full or failing; send it again later",
-        reason="disk_full",
+        reason=DISK_FULL,
         retry_after=RETRY_FULL,
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import random
-import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +26,7 @@ from collector_process import (
     stamp,
     started,
 )
+from volumes import fill
 
 KILLS = 50
 WRITERS = 3
@@ -122,23 +119,6 @@ def test_killed_fifty_times_under_load_it_loses_and_doubles_nothing(tmp_path: Pa
     assert set(load.answers) == {200}
 
 
-@pytest.fixture
-def small_volume(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("a file system in memory can only be mounted by root")
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
 @pytest.mark.parametrize(
     "left",
     [
@@ -170,15 +150,6 @@ def test_a_full_disk_is_answered_503_until_there_is_room(tmp_path: Path, small_v
         assert ids_stored(running.url) == Counter({"before": 1, "during": 1})
     told = running.log.read_text()
     assert [told.count("can not store"), told.count("stores again")] == [1, 1]
-
-
-def fill(path: Path, left: int) -> None:
-    """Fills the volume, but for so many bytes."""
-    with path.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 65536)
-            file.flush()
-    os.truncate(path, max(0, path.stat().st_size - left))
 
 
 def test_a_full_volume_makes_room_by_itself(tmp_path: Path, small_volume: Path) -> None:

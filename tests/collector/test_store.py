@@ -2,87 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from collector_process import event, lines
-from refit_collector import coverage, labels, records, snapshots, tasks, times, windows
-from refit_collector.events import Bounds, read
+from opened_store import ALL, HOUR, NOON, NOW, at_noon, opened
+from refit_collector import coverage, labels, records, snapshots, windows
 from refit_collector.labels import Label
-from refit_collector.metrics import Metrics
 from refit_collector.segments import Roller
-from refit_collector.settings import Settings
-from refit_collector.shapes import Shapes
 from refit_collector.snapshots import Asked
-from refit_collector.store import Store
-
-NOON = times.micros("2026-01-31T12:00:00Z")
-HOUR = times.HOUR
-NOW = NOON + HOUR
-ALL = Asked("shop", "heart", NOON - 1000 * HOUR, NOON + 1000 * HOUR)
 
 
 class Crash(BaseException):
     """Stands for a process that ends here."""
-
-
-class Opened:
-    """A store that nothing runs beside, and what one does with it."""
-
-    def __init__(self, folder: Path, **more: Any) -> None:
-        self.metrics = Metrics()
-        settings = Settings(data_dir=folder, **more)
-        self.store = Store(settings, self.metrics, lambda: NOW)
-        self.store.roller._ask = self.store.retention._ask = self.ask
-
-    def ask(self, task: str, **given: Any) -> Any:
-        """What a helper would do, without the process."""
-        return tasks.TASKS[task](self.store.directory, **given)
-
-    def take(self, *events: Mapping[str, Any], now: int = NOW) -> records.Stored:
-        found = read(lines(*events), Bounds.at(now, 10_000), Shapes())
-        assert not found.refused
-        return self.store.writer.submit(
-            lambda connection: records.events(connection, self.store.registry, "shop", "heart", found.accepted, now)
-        ).result()
-
-    def label(self, *found: Label, now: int = NOW) -> records.Labelled:
-        return self.store.writer.submit(
-            lambda connection: records.labels(connection, self.store.registry, "shop", "heart", found, now)
-        ).result()
-
-    def window(self, asked: Asked = ALL, media: str = snapshots.ARROW) -> list[dict[str, Any]]:
-        path = self.store.directory / "window"
-        counts = windows.write(self.store.directory, self.store.readers, asked, media, path)
-        with path.open("rb") as file:
-            found: list[dict[str, Any]] = pa.ipc.open_stream(file).read_all().to_pylist()
-        assert (counts.rows, counts.events) == (len(found), len({row["id"] for row in found}))
-        return found
-
-    def ids(self) -> list[str]:
-        return [row["id"] for row in self.window()]
-
-    def roll(self) -> int:
-        return self.store.roller.roll(NOW + HOUR)
-
-
-@contextmanager
-def opened(folder: Path, **more: Any) -> Iterator[Opened]:
-    found = Opened(folder, **more)
-    found.store.roller.sweep()
-    try:
-        yield found
-    finally:
-        found.store.close()
-
-
-def at_noon(name: str, **more: Any) -> dict[str, Any]:
-    return event(name, **{"time": "2026-01-31T12:00:00Z"} | more)
 
 
 @pytest.mark.parametrize("step", ["written", "renamed", "recorded", "cleared"])
@@ -94,7 +29,7 @@ def test_a_crash_while_rolling_loses_and_doubles_nothing(tmp_path: Path, step: s
     with opened(tmp_path) as store:
         store.take(at_noon("a"), at_noon("b"))
         store.take(at_noon("c"))
-        roller = Roller(tmp_path, store.store.writer, store.ask, roll_bytes=10**9, at=crash)
+        roller = Roller(tmp_path, store.store.writer, store.store._room, store.ask, roll_bytes=10**9, at=crash)
         with pytest.raises(Crash):
             roller.roll(NOW + HOUR)
         assert store.ids() == ["a", "b", "c"]
