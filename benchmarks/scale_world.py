@@ -173,6 +173,7 @@ class World:
             "REFIT_TRACKING_URI": self.tracking or "http://127.0.0.1:9",
             "REFIT_KUBECONFIG": str(self.kubeconfig(OPERATOR)),
             "REFIT_HTTP_PORT": str(port),
+            "REFIT_AUDIT_DATABASE": str(self.plane.directory / "audit.db"),
             **environment,
         }
         log = self._stack.enter_context((LOGS / f"{Path(command[-1]).stem}.log").open("ab"))

@@ -63,6 +63,26 @@ async def test_the_request_it_is_tested_on_is_made_once_however_many_ask(cluster
     assert "approvals" not in made.get("status", {})
 
 
+class Slow(FakeCluster):
+    """One that takes its time, and counts how often the guard was tried."""
+
+    tried = 0
+
+    async def rehearse_status(self, kind: kinds.Kind, namespace: str, name: str, patch: kinds.Manifest) -> None:
+        self.tried += 1
+        await asyncio.sleep(0)
+        await super().rehearse_status(kind, namespace, name, patch)
+
+
+async def test_many_who_ask_at_once_share_a_test_that_began_after_they_asked() -> None:
+    cluster = Slow()
+    for manifest in (*shipped.objects(CONFIG.identity), canary(CONFIG.identity)):
+        cluster.put(copy.deepcopy(manifest))
+    guard = Guard(cluster=cluster, identity=CONFIG.identity)
+    await asyncio.gather(*(guard.state(NOW, fresh=True) for _ in range(100)))
+    assert cluster.tried == 2, "the one that was under way when the others asked, and one for all of them"
+
+
 async def test_it_is_told_once_when_it_changes(cluster: FakeCluster, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     guard = Guard(cluster=cluster, identity=CONFIG.identity)

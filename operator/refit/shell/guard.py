@@ -39,12 +39,20 @@ class Guard:
     identity: str
     _state: GuardState | None = None
     _tested: datetime | None = None
+    _begun: int = 0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def state(self, now: datetime, fresh: bool = False) -> GuardState:
-        """Whether an approval means something; tested now if `fresh`, or if the last test is too old."""
+        """Whether an approval means something; tested now if `fresh`, or if the last test is too old.
+
+        A test that began after it was asked for is fresh for all who asked before: many approvals at once are one test.
+        """
+        asked_after = self._begun
         async with self._lock:
+            if self._state is not None and self._begun > asked_after:
+                return self._state
             if self._state is None or fresh or not self._holds(self._state, now):
+                self._begun += 1
                 before, self._state, self._tested = self._state, await self._test(), now
                 _tell(before, self._state)
             return self._state
