@@ -58,6 +58,7 @@ def classified(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_run_leaves_all_that_is_told_of_a_model(classified: Ran) -> None:
     assert classified.files() == {
         "model.onnx", "golden.json", "profile.json", "signature.json", "candidates.json", "model_card.md", "result.json",
+        "lineage.json", "lineage.bin",
         *(f"plots/{name}.png" for name in PLOTS["Classification"]),
     }  # fmt: skip
 

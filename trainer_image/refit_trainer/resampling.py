@@ -29,7 +29,7 @@ AT_ONCE = 200_000
 TAIL = 0.05
 """Outside of each end: intervals are of 90 %."""
 DECIDING_TAIL = 0.035
-"""Outside of the end that decides. With 0.05 models that are equally good were told apart in up to 5.9 % of worlds."""
+"""Outside of the end that decides. With 0.05 models that are equally good were told apart in up to 5.6 % of worlds."""
 FEWEST_ROWS = 30
 """Rows below which nothing is said of a metric."""
 
