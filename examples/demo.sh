@@ -50,27 +50,52 @@ say "V2: tensors, columns by name"
 run curl --silent --fail-with-body "http://localhost:$port/v2/models/heart/infer" -d @request-v2.json
 echo
 
-say "6. The world changes: 300 patients who are older and sicker than those that the model learned from"
-run python3 traffic.py "http://localhost:$port" 300
+say "6. The world changes: 400 patients who are older than those that the model learned from"
+inference=$(python3 traffic.py ask "http://localhost:$port" 400)
+echo "asked and answered; inference id $inference"
 
-say "7. Refit measures every few minutes; here it is asked to do it now"
+say "7. Later it is known how it turned out with them: labels, joined by the inference id"
+kubectl port-forward -n refit-system service/refit-collector "$((port + 1)):8080" >/dev/null &
+collector=$!
+trap 'kill $forward $collector 2>/dev/null' EXIT
+curl --silent --output /dev/null --retry 20 --retry-connrefused --retry-delay 1 "http://localhost:$((port + 1))/healthz"
+TOKEN=$(kubectl create token default -n "$namespace" --audience=refit-collector) \
+    python3 traffic.py label "http://localhost:$((port + 1))" "$namespace" "$inference" 400
+
+say "8. Refit measures every few minutes; here it is asked to do it now"
 for attempt in 1 2 3 4 5; do
     kubectl annotate mdep heart -n "$namespace" refit.dev/measure-requested-at="$(date -u +%FT%TZ)-$attempt" --overwrite >/dev/null
     kubectl wait mdep/heart -n "$namespace" --for=condition=Drifted --timeout=30s >/dev/null 2>&1 && break
 done
 run kubectl get mdep heart -n "$namespace"
 kubectl get mdep heart -n "$namespace" -o jsonpath='{range .status.conditions[?(@.type=="Drifted")]}Drifted={.status}: {.message}{"\n"}{end}'
+kubectl get mdep heart -n "$namespace" -o jsonpath='{range .status.conditions[?(@.type=="QualityOk")]}QualityOk={.status}: {.message}{"\n"}{end}'
 
-say "8. What it would do about that, for a person to decide"
-kubectl wait rreq --all -n "$namespace" --for=jsonpath='{.status.phase}'=Pending --timeout=30s >/dev/null
+say "9. It says what it would do, and what that would bring: a trial is trained before anybody is asked"
+request=$(kubectl get rreq -n "$namespace" -o jsonpath='{.items[?(@.spec.action=="Retrain")].metadata.name}')
+kubectl wait "rreq/$request" -n "$namespace" --for=jsonpath='{.status.phase}'=AwaitingApproval --timeout=300s >/dev/null
 run kubectl get rreq -n "$namespace"
-kubectl get rreq -n "$namespace" -o jsonpath='{range .items[*]}{.status.proposal.text}{"\n"}{end}'
+kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.proposal.text}{"\n"}'
+
+say "10. alice may decide on repairs in this namespace, and nothing else; she says yes to just this proposal"
+run kubectl create rolebinding alice-decides -n "$namespace" --clusterrole=refit-approver --user=alice
+digest=$(kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.proposal.digest}')
+run kubectl patch rreq "$request" -n "$namespace" --as=alice --subresource=status --type=merge \
+    -p "{\"status\":{\"approvals\":{\"alice\":{\"decision\":\"Approved\",\"proposalDigest\":\"$digest\"}}}}"
+
+say "11. Exactly that is done, once: trained, compared with what serves, rolled out, read back"
+kubectl wait "rreq/$request" -n "$namespace" --for=jsonpath='{.status.phase}'=Executed --timeout=300s >/dev/null
+run kubectl get rreq "$request" -n "$namespace"
+kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.outcome}{"\n"}'
+kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.training.comparison}{"\n"}'
+run kubectl get mdep heart -n "$namespace"
 
 say "What to try next"
 cat <<NEXT
-  kubectl describe mdep heart -n $namespace              # conditions and events: why it is as it is
+  kubectl refit explain heart -n $namespace              # why it is as it is (make setup puts the plugin into .venv/bin)
+  kubectl refit rollback heart -n $namespace             # asks for the version before; somebody else must say yes
+  kubectl describe mdep heart -n $namespace              # conditions and events
   kubectl edit mdep heart -n $namespace                  # another candidate, another bound: it trains again and rolls over
-  kubectl get mdep heart -n $namespace -o yaml           # versions, digests, metrics
   kubectl -n refit-system port-forward svc/mlflow 5000   # runs, plots and the model card in MLflow
   kubectl delete namespace $namespace
 NEXT

@@ -13,7 +13,7 @@ from real_cluster import EXAMPLES, RealCluster
 pytestmark = pytest.mark.cluster
 
 
-def test_the_demonstration_ends_with_two_real_answers_and_a_proposal(cluster: RealCluster) -> None:
+def test_the_demonstration_ends_with_two_real_answers_and_a_repair_that_somebody_approved(cluster: RealCluster) -> None:
     kubectl, _, kubeconfig = cluster.kubectl
     environment = os.environ | {
         "PATH": f"{Path(kubectl).parent}:{os.environ['PATH']}",
@@ -23,12 +23,15 @@ def test_the_demonstration_ends_with_two_real_answers_and_a_proposal(cluster: Re
     }
     try:
         done = subprocess.run(
-            [EXAMPLES / "demo.sh"], env=environment, capture_output=True, text=True, check=False, timeout=600
+            [EXAMPLES / "demo.sh"], env=environment, capture_output=True, text=True, check=False, timeout=900
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert '"predictions":[{"label":0,"probabilities":{"0":' in done.stdout
         assert "Drifted=True" in done.stdout
-        assert "Retrain heart: feature-drift(" in done.stdout
+        assert "QualityOk=False: f1 " in done.stdout
+        assert "Retrain heart: " in done.stdout
+        assert "; predicted f1 " in done.stdout
+        assert '"result":"Retrained"' in done.stdout
         assert '"outputs":[{"name":"label","shape":[1],"datatype":"INT64","data":[0]}' in done.stdout
     finally:
         cluster.client.delete("/api/v1/namespaces/e2e-demo")

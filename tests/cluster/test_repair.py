@@ -255,6 +255,18 @@ def test_two_that_are_approved_at_once_are_not_both_done(model: Space, alice: Pe
     assert served(model) == str(target)
 
 
+def test_a_change_of_the_spec_is_made_by_who_may_approve_that_too(model: Space, alice: Person, bob: Person) -> None:
+    ask(model, bob, "longer", "ChangeConfig", {"config": {"training.timeoutSeconds": "900"}})
+    proposed = comes_to(model, "longer", "AwaitingApproval")
+    assert proposed["proposal"]["change"] == [{"what": "spec.training.timeoutSeconds", "from": "1800", "to": "900"}]
+    refused = alice.decide(model, "longer")
+    assert "alice may not approve ChangeConfig of heart" in refused.stderr
+    grant(model, "refit-approver-changeconfig", "alice")
+    assert alice.decide(model, "longer").returncode == 0
+    comes_to(model, "longer", "Executed")
+    assert model.deployment("heart")["spec"]["training"]["timeoutSeconds"] == 900
+
+
 def test_safe_actions_wait_for_nobody(model: Space, bob: Person) -> None:
     ask(model, bob, "fresh", "Restart")
     found = comes_to(model, "fresh", "Executed")
