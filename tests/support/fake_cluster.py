@@ -13,6 +13,7 @@ from typing import Any
 
 from refit.api import guard
 from refit.kube.cluster import (
+    INFERENCE_GRAPH,
     INFERENCE_SERVICE,
     SERVING_RUNTIME,
     ConflictError,
@@ -34,7 +35,7 @@ class FakeCluster:
     `rights` are those of people or groups: who, verb, API group, resource/subresource, namespace, name.
     """
 
-    def __init__(self, *, serving: bool = True) -> None:
+    def __init__(self, *, serving: bool = True, graphs: bool = True) -> None:
         self.objects: dict[Address, Manifest] = {}
         self.journal: list[tuple[str, str, str]] = []
         self.fail_after: int | None = None
@@ -42,7 +43,10 @@ class FakeCluster:
         self.now = "2026-11-21T12:00:00Z"
         self.unguarded = False
         self.rights: set[tuple[str, str, str, str, str, str]] = set()
-        self._serving = serving
+        self._missing = {
+            *(() if serving else (INFERENCE_SERVICE, SERVING_RUNTIME)),
+            *(() if graphs else (INFERENCE_GRAPH,)),
+        }
         self._numbers = itertools.count(1)
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
@@ -148,7 +152,7 @@ class FakeCluster:
         return kind, manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
 
     def _known(self, kind: Kind) -> None:
-        if kind in (INFERENCE_SERVICE, SERVING_RUNTIME) and not self._serving:
+        if kind in self._missing:
             raise KindMissingError(f"{kind.plural} are not known")
 
     def _new(self, manifest: Manifest) -> Manifest:

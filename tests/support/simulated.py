@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,9 +14,9 @@ from refit.api.base import ApiModel
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.results import encode
 from refit.core.guard import GuardState
-from refit.core.observed import AlertSeen, Proof
+from refit.core.observed import AlertSeen, Proof, Traffic
 from refit.core.plan import Champion
-from refit.kube.cluster import DEPLOYMENT, INFERENCE_SERVICE, JOB, POD, Manifest
+from refit.kube.cluster import DEPLOYMENT, INFERENCE_GRAPH, INFERENCE_SERVICE, JOB, POD, Manifest
 
 NAMESPACE = "clinic"
 
@@ -102,16 +103,65 @@ def roll_out(cluster: FakeCluster, name: str = "heart", *, message: str = "") ->
         )
 
 
+def route(cluster: FakeCluster, name: str = "heart", *, refused: str = "", leaving: int | None = None) -> None:
+    """KServe follows the InferenceGraph; its router's pods are ready, or refused. With `leaving`, a pod that gives the
+    candidate that many percent is still on its way out."""
+    router = meta.router_name(name)
+    graph = cluster.objects[INFERENCE_GRAPH, NAMESPACE, router]
+    replicas = graph["spec"]["minReplicas"]
+    template = _router_pod(router, graph["spec"])
+    ready = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas)
+    failure = {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": refused}]}
+    cluster.put(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": router,
+                "namespace": NAMESPACE,
+                "ownerReferences": [{"uid": graph["metadata"]["uid"], "controller": True, "kind": "InferenceGraph"}],
+            },
+            "spec": {"replicas": replicas, "template": template},
+            "status": {"observedGeneration": 1, **(failure if refused else ready)},
+        }
+    )
+    for place in ("new", "leaving"):
+        cluster.objects.pop((POD, NAMESPACE, f"{router}-{place}"), None)
+    pods = {} if refused else {"new": template}
+    if leaving is not None:
+        pods["leaving"] = _router_pod(router, inference_graph_spec(leaving))
+    for place, pod in pods.items():
+        metadata = {"name": f"{router}-{place}", "namespace": NAMESPACE, "labels": {"app": f"isvc.{router}"}}
+        cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, **pod})
+
+
+def inference_graph_spec(weight: int) -> Manifest:
+    """As much of a graph's spec as tells its weights."""
+    return {"nodes": {"v1": {"steps": [{"name": "canary", "weight": weight}]}}}
+
+
+def _router_pod(router: str, spec: Manifest) -> Manifest:
+    return {"spec": {"containers": [{"name": router, "args": ["--graph-json", json.dumps(spec)]}]}}
+
+
 class FakeEndpoint:
-    """Serves whatever the predictor's Deployment says, and answers the golden request as told."""
+    """Serves whatever the predictor's Deployment says, and answers the golden request as told.
+
+    `counted` is what a candidate's pods say of their answers.
+    """
 
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
         self.golden = True
+        self.counted = Traffic()
+
+    async def traffic(self, addresses: tuple[str, ...]) -> Traffic:  # noqa: ARG002  # the protocol's
+        return self.counted
 
     async def prove(self, url: str, model: str, record: VersionRecord) -> Proof:  # noqa: ARG002  # the protocol's
-        assert url == f"http://{meta.predictor_name(model)}.{NAMESPACE}.svc"
-        found = self._cluster.objects[DEPLOYMENT, NAMESPACE, meta.predictor_name(model)]
+        names = [meta.predictor_name(name) for name in (model, meta.canary_name(model))]
+        [asked] = [name for name in names if url == f"http://{name}.{NAMESPACE}.svc"]
+        found = self._cluster.objects[DEPLOYMENT, NAMESPACE, asked]
         [container] = found["spec"]["template"]["spec"]["containers"]
         served = {item["name"]: item["value"] for item in container["env"]}[jobs.ARTIFACT_SHA256]
         return Proof(sha256=served, golden=self.golden)

@@ -143,6 +143,36 @@ class ServingStatus(ApiModel):
     model_config = ConfigDict(json_schema_extra=ATOMIC)
 
 
+class CanaryPhase(Choice):
+    """Of one canary: its pods start, it gets its share, all requests move to it; or it ended, or it was left out."""
+
+    STARTING = "Starting"
+    SPLITTING = "Splitting"
+    PROMOTING = "Promoting"
+    PASSED = "Passed"
+    FAILED = "Failed"
+    ABORTED = "Aborted"
+    SKIPPED = "Skipped"
+
+
+class CanaryStatus(ApiModel):
+    """The newest canary: the version, the percentage of requests it gets, since when, and what became of them.
+
+    `probes` are the operator's own requests before the first of a client; they do not count.
+    """
+
+    version: Annotated[int, Field(ge=1)]
+    phase: CanaryPhase
+    weight: Annotated[int, Field(ge=0, le=50)] = 0
+    since: Time | None = None
+    probes: Annotated[int, Field(ge=0)] | None = None
+    requests: Annotated[int, Field(ge=0)] = 0
+    errors: Annotated[int, Field(ge=0)] = 0
+    message: Text = ""
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
+
 class Hold(ApiModel):
     """After a rollback nothing is trained or deployed by itself, until the spec asks for another model
     or a person approves one; else what was taken back would come again."""
@@ -181,6 +211,7 @@ class ModelDeploymentStatus(ApiModel):
         tuple[VersionRecord, ...],
         Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
+    canary: CanaryStatus | None = None
     hold: Hold | None = None
     override: Override | None = None
     open_requests: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=32)] | None = None

@@ -80,6 +80,19 @@ def predictor_name(deployment: str) -> str:
     return f"{deployment}-predictor"
 
 
+def canary_name(deployment: str) -> str:
+    """Name of the InferenceService of a version that gets a share of the requests; at most 40 + 7 characters."""
+    return f"{deployment}-canary"
+
+
+def router_name(deployment: str) -> str:
+    """Name of the InferenceGraph that shares requests out, and of its Deployment and Service.
+
+    KServe writes to whatever Deployment and Service have that name, so it is none that somebody's application has.
+    """
+    return f"{deployment}-router"
+
+
 def registered_model(namespace: str, deployment: str) -> str:
     """Name of a ModelDeployment's registered model in MLflow."""
     return f"{namespace}.{deployment}"

@@ -166,6 +166,19 @@ class RequestLog(ApiModel):
     ] = ()
 
 
+class Canary(ApiModel):
+    """How a new version shows that it is good before all requests go to it.
+
+    It gets `percent` of the requests for `seconds`, and passes if of at least `min_requests` no more than
+    `max_error_percent` were answered with an error. Taking the field away meanwhile takes the new version back.
+    """
+
+    percent: Annotated[int, Field(ge=1, le=50)] = 10
+    seconds: Annotated[int, Field(ge=30, le=86400)] = 600
+    max_error_percent: Annotated[int, Field(ge=0, le=50)] = 1
+    min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+
+
 class Serving(ApiModel):
     """How the model answers."""
 
@@ -173,6 +186,7 @@ class Serving(ApiModel):
     max_replicas: Annotated[int, Field(ge=1, le=64)] = 1
     resources: Resources = DEFAULT_SERVING_RESOURCES
     request_log: RequestLog = RequestLog()
+    canary: Canary | None = None
 
     model_config = ConfigDict(
         json_schema_extra=rules(

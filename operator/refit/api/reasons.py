@@ -13,6 +13,13 @@ class Reason(Choice):
     TRAINING = "Training"
     ROLLING_OUT = "RollingOut"
     UNAVAILABLE = "Unavailable"
+    # A canary
+    CANARY_UNAVAILABLE = "CanaryUnavailable"
+    CANARY_READY = "CanaryReady"
+    CANARYING = "Canarying"
+    CANARY_PASSED = "CanaryPassed"
+    CANARY_FAILED = "CanaryFailed"
+    CANARY_ABORTED = "CanaryAborted"
     # A person must act
     INVALID_SPEC = "InvalidSpec"
     NOT_OWNED = "NotOwned"
@@ -86,6 +93,7 @@ class ConditionType(Choice):
     AVAILABLE = "Available"
     DATA_VALID = "DataValid"
     TRAINED = "Trained"
+    CANARY = "Canary"
     MONITORED = "Monitored"
     DRIFTED = "Drifted"
     QUALITY_OK = "QualityOk"

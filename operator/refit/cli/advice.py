@@ -12,6 +12,8 @@ SENTENCES: dict[tuple[str, str], str] = {
     (ConditionType.AVAILABLE, FALSE): "Nobody answers",
     (ConditionType.DATA_VALID, FALSE): "The data is not valid",
     (ConditionType.TRAINED, FALSE): "The newest training did not end in a version",
+    (ConditionType.CANARY, FALSE): "Its canary",
+    (ConditionType.CANARY, TRUE): "Its canary",
     (ConditionType.MONITORED, FALSE): "It is not measured",
     (ConditionType.DRIFTED, TRUE): "Its requests are no longer like its training data",
     (ConditionType.DRIFTED, UNKNOWN): "Whether its requests have drifted is not known",
@@ -24,6 +26,7 @@ SENTENCES: dict[tuple[str, str], str] = {
 """What is worth a sentence beside readiness, by condition and status."""
 
 TROUBLES = {
+    (ConditionType.CANARY, FALSE),
     (ConditionType.MONITORED, FALSE),
     (ConditionType.APPROVAL_GUARD, FALSE),
     (ConditionType.FROZEN, TRUE),
@@ -50,6 +53,8 @@ _RETRAIN = "kubectl refit retrain {name} -n {namespace}"
 _DOCTOR = "kubectl refit doctor"
 _HISTORY = "kubectl refit history {name} -n {namespace}"
 _REQUESTS = "kubectl refit requests -n {namespace}"
+_ROUTER = "kubectl -n {namespace} describe deployment {name}-router"
+_ABORT = _EDIT.replace("{what}", "remove spec.serving.canary to take the new version back")
 
 
 def _edit(what: str) -> str:
@@ -61,6 +66,12 @@ TODO: dict[Reason, tuple[str, ...]] = {
     Reason.TRAINING: (_TRAINER,),
     Reason.ROLLING_OUT: (_PREDICTOR,),
     Reason.UNAVAILABLE: (_PREDICTOR,),
+    Reason.CANARY_UNAVAILABLE: (_DOCTOR, _ROUTER),
+    Reason.CANARY_READY: (),
+    Reason.CANARYING: (_ABORT,),
+    Reason.CANARY_PASSED: (),
+    Reason.CANARY_FAILED: (_HISTORY, _RETRAIN),
+    Reason.CANARY_ABORTED: (_HISTORY, _RETRAIN),
     Reason.INVALID_SPEC: (_edit("the message names the field"),),
     Reason.NOT_OWNED: (_edit("or delete the object that the message names: it is not Refit's"),),
     Reason.TRAINING_FAILED: (_TRAINER, _RETRAIN),

@@ -7,6 +7,8 @@ the environment of that container, so that what is rolled out can be read back f
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 
 from refit.api import jobs, meta
 from refit.api.deploymentstatus import Override, VersionRecord
@@ -72,20 +74,43 @@ def serving_runtime(deployment: Deployment, config: Config) -> Manifest:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Size:
+    """The name of an InferenceService, and how many pods it has."""
+
+    name: str
+    least: int
+    most: int
+
+
 def inference_service(deployment: Deployment, record: VersionRecord, config: Config) -> Manifest:
     """The InferenceService that serves the version: a new pod is ready before an old one goes."""
-    serving = deployment.spec.serving
-    override = deployment.status.override or Override()
+    size = _Size(name=deployment.name, least=_least(deployment), most=deployment.spec.serving.max_replicas)
+    return _service(deployment, record, size, config)
+
+
+def canary_service(deployment: Deployment, record: VersionRecord, percent: int, config: Config) -> Manifest:
+    """The InferenceService of a version that gets that share of the requests, with that share of the pods."""
+    pods = max(1, math.ceil(_least(deployment) * percent / 100))
+    return _service(deployment, record, _Size(name=meta.canary_name(deployment.name), least=pods, most=pods), config)
+
+
+def _least(deployment: Deployment) -> int:
+    serving, override = deployment.spec.serving, deployment.status.override or Override()
     # An override holds as long as the spec says what it said when the override was made.
     replicas = override.replicas if override.instead_of == serving.min_replicas else None
-    least = replicas if replicas is not None else serving.min_replicas
-    scales = serving.max_replicas > least
+    return replicas if replicas is not None else serving.min_replicas
+
+
+def _service(deployment: Deployment, record: VersionRecord, size: _Size, config: Config) -> Manifest:
+    serving, override = deployment.spec.serving, deployment.status.override or Override()
+    scales = size.most > size.least
     restart = {jobs.RESTARTED_FOR: override.restart_request} if override.restart_request else {}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {
-            "name": deployment.name,
+            "name": size.name,
             "namespace": deployment.namespace,
             "labels": meta.child_labels(deployment.name, ROLE),
             "annotations": {
@@ -96,8 +121,8 @@ def inference_service(deployment: Deployment, record: VersionRecord, config: Con
         },
         "spec": {
             "predictor": {
-                "minReplicas": least,
-                "maxReplicas": serving.max_replicas,
+                "minReplicas": size.least,
+                "maxReplicas": size.most,
                 **({"scaleMetric": "cpu", "scaleTarget": 80} if scales else {}),
                 "automountServiceAccountToken": False,
                 "securityContext": pod_security(),

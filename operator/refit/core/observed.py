@@ -133,6 +133,49 @@ class Proof:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RouterSeen:
+    """The Deployment of KServe's router: percent of the requests that its newest template gives the candidate, how far
+    that got, and what keeps its pods from being made or started."""
+
+    weight: int
+    complete: bool
+    available: int
+    refused: str = ""
+    waiting: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What the pods of a canary have counted: their answers, and how many of them were errors.
+
+    `restarted` are the last words of a container that had to start again, and `problem` why nobody could be asked.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    restarted: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanarySeen:
+    """What there is of a canary: the InferenceGraph, its router, the candidate's InferenceService and its traffic.
+
+    `reaches` is whether some pod of the router, be it one on its way out, may still send requests to the candidate.
+    """
+
+    installed: bool = True
+    graph: Manifest | None = None
+    graph_since: datetime | None = None
+    foreign: str = ""
+    router: RouterSeen | None = None
+    reaches: bool = False
+    service: ServiceSeen = ServiceSeen()
+    proof: Proof | None = None
+    traffic: Traffic | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertSeen:
     """An alert that fires for this model, as the intake stored it."""
 
@@ -208,3 +251,4 @@ class Observed:
     ledger: str = ""
     serving_installed: bool = True
     proof: Proof | None = None
+    canary: CanarySeen | None = None

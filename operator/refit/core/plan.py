@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from refit.api import meta
 from refit.api.conditions import Condition, ConditionStatus, find, merge
 from refit.api.deploymentstatus import (
+    CanaryPhase,
     ModelDeploymentStatus,
     TrainingPhase,
     VersionRecord,
@@ -20,7 +21,7 @@ from refit.api.deploymentstatus import (
 from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import moment
-from refit.core import execution, freeze, inference, monitoring, serving, training
+from refit.core import canary, execution, freeze, inference, monitoring, serving, splitter, training
 from refit.core.actions import waits_for_promotion
 from refit.core.answers import Answer
 from refit.core.diagnosis import diagnose
@@ -29,7 +30,7 @@ from refit.core.job import training_job
 from refit.core.measurementjob import measurement_job
 from refit.core.monitoring import Told
 from refit.core.notes import Note, note
-from refit.core.observed import Config, Manifest, Observed
+from refit.core.observed import CanarySeen, Config, Manifest, Observed
 from refit.core.obstacles import safeguards
 from refit.core.policy import respond
 from refit.core.proposals import Evidence, decide
@@ -51,6 +52,14 @@ class JobReference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceReference:
+    """An InferenceService to delete, by name: only ever that of a canary."""
+
+    name: str
+    namespace: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Champion:
     """The registered version that the alias `champion` should name."""
 
@@ -64,6 +73,7 @@ class Plan:
 
     status: ModelDeploymentStatus
     delete: tuple[JobReference, ...] = ()
+    delete_canary: ServiceReference | None = None
     create: tuple[Manifest, ...] = ()
     apply: tuple[Manifest, ...] = ()
     spec_patch: Manifest | None = None
@@ -81,10 +91,10 @@ def plan(seen: Observed, now: datetime, config: Config) -> Plan:
     seen = execution.with_begun(seen, now)
     draft = _training(seen, now, config)
     blocked = _blocked(seen)
-    draft = _serving(seen, draft, blocked, now, config)
+    draft, rolling = _serving(seen, draft, blocked, now, config)
     draft, told = _watching(seen, draft, now, config)
     draft, diagnosed = _proposing(seen, draft, now, config)
-    return _finished(seen, draft, blocked, now, (*told, *diagnosed))
+    return _finished(seen, draft, blocked, now, (*rolling, *told, *diagnosed))
 
 
 def refused(seen: Observed, reason: Reason, message: str, now: datetime, config: Config) -> Plan:
@@ -123,33 +133,51 @@ def _training(seen: Observed, now: datetime, config: Config) -> Plan:
     )
 
 
-def _serving(seen: Observed, draft: Plan, blocked: Finding | None, now: datetime, config: Config) -> Plan:
+def _serving(
+    seen: Observed, draft: Plan, blocked: Finding | None, now: datetime, config: Config
+) -> tuple[Plan, tuple[Told, ...]]:
     deployment = seen.deployment
     history = draft.status.history
+    step = canary.Step(history=history, status=deployment.status.canary, url=draft.status.url)
     if blocked is None:
-        history = serving.judged(history, seen.service, seen.proof, config, now)
-    record = serving.desired(history)
-    apply: tuple[Manifest, ...] = ()
-    if record is not None and blocked is None:
-        pairs = (
-            (seen.service.runtime, inference.serving_runtime(deployment, config)),
-            (seen.service.manifest, inference.inference_service(deployment, record, config)),
-        )
-        apply = tuple(wanted for found, wanted in pairs if not inference.covers(found, wanted))
-    served = serving.served(history)
-    return replace(
+        # What stands beside a candidate for now is not to be judged as if it were the candidate.
+        if canary.main_version(history, deployment.status.canary) == serving.desired(history):
+            history = serving.judged(history, seen.service, seen.proof, config, now)
+        step = canary.step(seen, history, config, now)
+    served = serving.served(step.history)
+    name = meta.canary_name(deployment.name)
+    planned = replace(
         draft,
-        apply=apply,
+        apply=_wanted(seen, step, config) if blocked is None else (),
+        delete_canary=ServiceReference(name=name, namespace=deployment.namespace) if step.remove else None,
         champion=_champion(seen, served),
         status=draft.status.model_copy(
             update={
-                "history": history,
-                "serving": serving.serving_status(history),
-                "url": seen.service.url or draft.status.url,
+                "history": step.history,
+                "serving": serving.serving_status(step.history),
+                "canary": step.status,
+                "url": step.url or seen.service.url or draft.status.url,
                 "metric": f"{served.metric} {served.value}" if served is not None else None,
             }
         ),
+        again_after=min(draft.again_after, step.again_after or draft.again_after),
     )
+    return planned, step.told
+
+
+def _wanted(seen: Observed, step: canary.Step, config: Config) -> tuple[Manifest, ...]:
+    """Whatever should stand in the cluster to serve, as far as it does not."""
+    deployment, look = seen.deployment, seen.canary or CanarySeen()
+    pairs: list[tuple[Manifest | None, Manifest]] = []
+    if step.main is not None:
+        pairs.append((seen.service.runtime, inference.serving_runtime(deployment, config)))
+        pairs.append((seen.service.manifest, inference.inference_service(deployment, step.main, config)))
+    if step.beside is not None and deployment.spec.serving.canary is not None:
+        percent = deployment.spec.serving.canary.percent
+        pairs.append((look.service.manifest, inference.canary_service(deployment, step.beside, percent, config)))
+    if step.weight is not None:
+        pairs.append((look.graph, splitter.inference_graph(deployment, seen.service.url, step.weight)))
+    return tuple(wanted for found, wanted in pairs if not inference.covers(found, wanted))
 
 
 def _watching(seen: Observed, draft: Plan, now: datetime, config: Config) -> tuple[Plan, tuple[Told, ...]]:
@@ -254,6 +282,7 @@ def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetim
         blocked=blocked,
         hold=draft.status.hold,
         requests_problem=monitoring.requests_problem(draft.status.last_measurement),
+        rolling=canary.rolling(draft.status.canary),
         told=told,
     )
     found = merge(deployment.status.conditions, conditions(facts, deployment.generation, now))
@@ -272,6 +301,8 @@ def _again(draft: Plan, blocked: Finding | None, found: tuple[Condition, ...]) -
     training_now = draft.status.training
     if training_now is not None and training_now.phase == TrainingPhase.RUNNING:
         return min(WAIT_FOR_INSTALL, draft.again_after)
+    if draft.status.canary is not None and draft.status.canary.phase == CanaryPhase.SPLITTING:
+        return draft.again_after
     candidate = any(record.state == VersionState.CANDIDATE for record in draft.status.history)
     if candidate or find(found, ConditionType.RECONCILING) is not None:
         return min(WAIT_FOR_POD, draft.again_after)

@@ -8,6 +8,7 @@ request right; one that fails is marked so, and the derivation returns to the la
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from refit.api import jobs
@@ -31,6 +32,12 @@ def desired(history: Iterable[VersionRecord]) -> VersionRecord | None:
     """The version that should answer."""
     by_state = {record.state: record for record in sorted(history, key=lambda record: record.version)}
     return by_state.get(VersionState.CANDIDATE) or by_state.get(VersionState.SERVING)
+
+
+def candidate_of(history: History) -> VersionRecord | None:
+    """The version that is next in line."""
+    record = desired(history)
+    return record if record is not None and record.state == VersionState.CANDIDATE else None
 
 
 def with_result(
@@ -77,35 +84,56 @@ def with_result(
 
 def judged(history: History, seen: ServiceSeen, proof: Proof | None, config: Config, now: datetime) -> History:
     """The history after looking at the candidate's roll-out: unchanged, proved, or failed."""
-    candidate = desired(history)
-    if candidate is None or candidate.state != VersionState.CANDIDATE:
+    candidate = candidate_of(history)
+    if candidate is None:
         return history
     if candidate.rollout_time is None:
-        return _replaced(history, candidate.model_copy(update={"rollout_time": stamp(now)}))
-    rollout = seen.rollout
-    ours = rollout is not None and rollout.artifact_sha256 == candidate.artifact.sha256
-    if ours and rollout is not None:
+        return replaced(history, begun(candidate, now))
+    found = verdict(history, seen, proof, config, now)
+    if found is None:
+        return history
+    return _promoted(history, candidate, now) if found.reason is None else failed(history, candidate, found, now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a roll-out has come to: proved, or failed for a reason."""
+
+    reason: Reason | None = None
+    message: str = ""
+
+
+PROVED = Verdict()
+
+
+def verdict(history: History, seen: ServiceSeen, proof: Proof | None, config: Config, now: datetime) -> Verdict | None:
+    """What the candidate's pods have come to, wherever they are; None while that is open."""
+    candidate, rollout = candidate_of(history), seen.rollout
+    if candidate is None:
+        return None
+    if rollout is not None and rollout.artifact_sha256 == candidate.artifact.sha256:
         refusal = _refusal(rollout.pod_message)
         if refusal is not None:
-            return _replaced(history, _failed(candidate, refusal, rollout.pod_message, now))
+            return Verdict(reason=refusal, message=rollout.pod_message)
         if rollout.complete and proof is not None and not proof.problem:
             if proof.sha256 == candidate.artifact.sha256 and proof.golden:
-                return _promoted(history, candidate, now)
+                return PROVED
             # A pod on its way out may be reached for some seconds after all of the new ones are ready.
-            if _is_of_another(history, candidate, proof.sha256) and not _late(candidate, config, now):
-                return history
+            if _is_of_another(history, candidate, proof.sha256) and not late(candidate, config, now):
+                return None
             reason = Reason.GOLDEN_MISMATCH if proof.sha256 == candidate.artifact.sha256 else Reason.DIGEST_MISMATCH
-            return _replaced(history, _failed(candidate, reason, _contradiction(candidate, proof), now))
-    if _late(candidate, config, now):
-        return _replaced(history, _failed(candidate, Reason.ROLLOUT_TIMEOUT, _waiting_for(seen, proof), now))
-    return history
+            return Verdict(reason=reason, message=_contradiction(candidate, proof))
+    if late(candidate, config, now):
+        return Verdict(reason=Reason.ROLLOUT_TIMEOUT, message=_waiting_for(seen, proof))
+    return None
 
 
 def _is_of_another(history: History, candidate: VersionRecord, sha256: str) -> bool:
     return any(record.artifact.sha256 == sha256 for record in history if record.version != candidate.version)
 
 
-def _late(candidate: VersionRecord, config: Config, now: datetime) -> bool:
+def late(candidate: VersionRecord, config: Config, now: datetime) -> bool:
+    """Whether the candidate's roll-out has had its time."""
     return candidate.rollout_time is not None and now - moment(candidate.rollout_time) > config.rollout_timeout
 
 
@@ -140,15 +168,25 @@ def _promoted(history: History, candidate: VersionRecord, now: datetime) -> Hist
         else record
         for record in history
     )
-    return _replaced(
+    return replaced(
         retired, candidate.model_copy(update={"state": VersionState.SERVING, "since": stamp(now), "until": None})
     )
 
 
-def _failed(candidate: VersionRecord, reason: Reason, message: str, now: datetime) -> VersionRecord:
-    return candidate.model_copy(
-        update={"state": VersionState.FAILED, "reason": reason, "message": message[:1024], "until": stamp(now)}
-    )
+def failed(history: History, candidate: VersionRecord, found: Verdict, now: datetime) -> History:
+    """The history in which the candidate failed."""
+    update = {
+        "state": VersionState.FAILED,
+        "reason": found.reason,
+        "message": found.message[:1024],
+        "until": stamp(now),
+    }
+    return replaced(history, candidate.model_copy(update=update))
+
+
+def begun(candidate: VersionRecord, now: datetime) -> VersionRecord:
+    """The candidate whose pods are made from now on: so long they may take."""
+    return candidate.model_copy(update={"rollout_time": stamp(now)})
 
 
 def _refusal(pod_message: str) -> Reason | None:
@@ -174,7 +212,8 @@ def _waiting_for(seen: ServiceSeen, proof: Proof | None) -> str:
     return "the predictor's pods were not ready in time; see: kubectl describe pods -l refit.dev/role=predictor"
 
 
-def _replaced(history: History, record: VersionRecord) -> History:
+def replaced(history: History, record: VersionRecord) -> History:
+    """The history with that record in place of the one of its version."""
     return tuple(record if other.version == record.version else other for other in history)
 
 

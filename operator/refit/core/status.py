@@ -41,6 +41,7 @@ class Facts:
     blocked: Finding | None = None
     hold: Hold | None = None
     requests_problem: str | None = None
+    rolling: str = ""
     told: tuple[Told, ...] = ()
 
 
@@ -79,10 +80,8 @@ def finding_of(facts: Facts) -> Finding | None:
     still = f"; version {serving.version} keeps serving" if serving is not None else ""
     if any(record.state == VersionState.CANDIDATE for record in facts.history) and not current:
         candidate = next(record for record in facts.history if record.state == VersionState.CANDIDATE)
-        return Finding(
-            reason=Reason.ROLLING_OUT,
-            message=f"rolling out version {candidate.version}{_pod_trouble(facts.service)}{still}",
-        )
+        rolling = facts.rolling or f"rolling out version {candidate.version}{_pod_trouble(facts.service)}"
+        return Finding(reason=Reason.ROLLING_OUT, message=f"{rolling}{still}"[:1024])
     training = facts.training
     if not current and training is not None and training.phase != TrainingPhase.SUCCEEDED:
         stalled = training.phase != TrainingPhase.RUNNING
@@ -94,6 +93,9 @@ def finding_of(facts: Facts) -> Finding | None:
             message=f"version {newest.version} was not rolled out: {newest.message}{still}"[:1024],
             stalled=True,
         )
+    if not current and newest is not None and newest.reason == Reason.CANARY_ABORTED:
+        message = f"version {newest.version} was not rolled out: {newest.message}{still}"
+        return Finding(reason=newest.reason, message=message[:1024], stalled=True)
     if serving is None:
         return Finding(reason=Reason.TRAINING, message="waiting for a version to serve")
     rollout = facts.service.rollout

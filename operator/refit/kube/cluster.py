@@ -48,6 +48,7 @@ POD = Kind("", "v1", "pods", "Pod")
 EVENT = Kind("", "v1", "events", "Event")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 INFERENCE_SERVICE = Kind("serving.kserve.io", "v1beta1", "inferenceservices", "InferenceService")
+INFERENCE_GRAPH = Kind("serving.kserve.io", "v1alpha1", "inferencegraphs", "InferenceGraph")
 SERVING_RUNTIME = Kind("serving.kserve.io", "v1alpha1", "servingruntimes", "ServingRuntime")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 POLICY = Kind("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
@@ -67,6 +68,7 @@ KINDS = {
         DEPLOYMENT,
         INFERENCE_SERVICE,
         SERVING_RUNTIME,
+        INFERENCE_GRAPH,
         CONFIG_MAP,
         POLICY,
         POLICY_BINDING,

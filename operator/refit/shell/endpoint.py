@@ -11,18 +11,21 @@ import math
 from typing import Any
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.events import PROBE_HEADER
 from refit.api.signature import PREDICTION_OUTPUT, PROBABILITIES_OUTPUT, Golden
-from refit.core.observed import Proof
+from refit.core.observed import Proof, Traffic
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 MODEL_PATH = "/refit/v1/model"
 PROBE = {PROBE_HEADER: "golden"}
-GOLDEN_LIMIT = 1 << 20
-"""Bytes of a golden file that are read; it has eight rows at most."""
+METRICS_PATH = "/metrics"
+ANSWERS = "refit_predictor_requests_total"
+BODY_LIMIT = 1 << 20
+"""Bytes that are read of a file or of metrics; a golden file has eight rows at most."""
 
 
 class EndpointError(Exception):
@@ -48,6 +51,20 @@ class Endpoint:
         except EndpointError as error:
             return Proof(problem=str(error)[:512])
         return Proof(sha256=sha256, golden=agrees(golden, answer))
+
+    async def traffic(self, addresses: tuple[str, ...]) -> Traffic:
+        """What the pods at these addresses have answered, all together, as they count it for Prometheus."""
+        if not addresses:
+            return Traffic(problem="none of its pods has an address")
+        try:
+            texts = [await self._bytes("GET", address + METRICS_PATH) for address in addresses]
+        except EndpointError as error:
+            return Traffic(problem=str(error)[:512])
+        answers = [answer for text in texts for answer in answers_of(text.decode(errors="replace"))]
+        return Traffic(
+            requests=sum(count for _, count in answers),
+            errors=sum(count for code, count in answers if not code.startswith("2")),
+        )
 
     async def _golden(self, record: VersionRecord) -> Golden:
         body = await self._bytes("GET", record.golden.uri)
@@ -75,7 +92,7 @@ class Endpoint:
             async with self._session.request(method, url, timeout=TIMEOUT) as response:
                 if response.status != 200:  # noqa: PLR2004
                     raise EndpointError(f"{method} {url}: {response.status}")
-                return await response.content.read(GOLDEN_LIMIT)
+                return await response.content.read(BODY_LIMIT)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise EndpointError(f"{method} {url}: {type(error).__name__} {error}") from error
 
@@ -85,6 +102,16 @@ def _is_of(record: VersionRecord, answer: dict[str, Any]) -> None:
     version = answer.get("model_version")
     if version is not None and str(version) != str(record.version):
         raise EndpointError(f"version {version} answered the golden request, not {record.version}")
+
+
+def answers_of(metrics: str) -> list[tuple[str, int]]:
+    """HTTP codes of a predictor's answers, each with how many there were."""
+    return [
+        (sample.labels["code"], int(sample.value))
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if sample.name == ANSWERS
+    ]
 
 
 def request_of(golden: Golden) -> dict[str, Any]:

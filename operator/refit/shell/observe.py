@@ -12,11 +12,11 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from refit.api import jobs, meta
-from refit.api.deploymentstatus import MeasurementPhase, TrainingPhase, VersionRecord, VersionState, status_of
+from refit.api import meta
+from refit.api.deploymentstatus import MeasurementPhase, TrainingPhase, VersionState, status_of
 from refit.api.modeldeployment import spec_of
 from refit.api.times import moment
-from refit.core import inference, serving, training
+from refit.core import canary, training
 from refit.core.job import CONTAINER as TRAINER
 from refit.core.measurementjob import CONTAINER as MONITOR
 from refit.core.observed import (
@@ -26,26 +26,20 @@ from refit.core.observed import (
     Manifest,
     Observed,
     Proof,
-    RolloutSeen,
     ServiceSeen,
 )
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
-from refit.shell.jobs_seen import last_words, own_job, owned_by, waiting_for
+from refit.shell.canary_seen import canary_seen
+from refit.shell.jobs_seen import own_job
 from refit.shell.oversight import Overseer
 from refit.shell.requests import Key, requests_about
+from refit.shell.services_seen import Prover, rolled_out, service_seen
 
 TRAIN_REQUESTED = f"{meta.GROUP}/train-requested-at"
 """Annotation by which an owner asks for another training; any new value is a new request."""
 MEASURE_REQUESTED = f"{meta.GROUP}/measure-requested-at"
 """Annotation by which anybody who may write it asks for a measurement now; any new value is a new request."""
-
-
-class Prover(Protocol):
-    """Asks a service what it serves."""
-
-    async def prove(self, url: str, model: str, record: VersionRecord) -> Proof:
-        """What the service at `url` serves, held against what the version should be."""
 
 
 class UnreadableError(Exception):
@@ -90,15 +84,15 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return None
     deployment = parse(manifest, await alerts.asked(*key))
-    record = serving.desired(deployment.status.history)
+    record = canary.main_version(deployment.status.history, deployment.status.canary)
     job = await _job(cluster, deployment, now)
     try:
-        service = await _service(cluster, deployment, record.artifact.sha256 if record else "")
+        service = await service_seen(cluster, deployment, name, record.artifact.sha256 if record else "")
         installed = True
     except KindMissingError:
         service, installed = ServiceSeen(), False
     proof: Proof | None = None
-    if record is not None and record.state == VersionState.CANDIDATE and _rolled_out(service, record.artifact.sha256):
+    if record is not None and record.state == VersionState.CANDIDATE and rolled_out(service, record.artifact.sha256):
         proof = await sources.endpoint.prove(service.url, name, record)
     remedied = deployment.spec.remediation is not None
     requests = await requests_about(cluster, key) if requested or remedied else ()
@@ -117,6 +111,9 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
         service=service,
         serving_installed=installed,
         proof=proof,
+        canary=await canary_seen(cluster, sources.endpoint, deployment)
+        if installed and canary.concerned(deployment)
+        else None,
     )
 
 
@@ -164,73 +161,3 @@ async def _measurement(cluster: Cluster, deployment: Deployment) -> JobSeen | No
     if current is None or current.phase != MeasurementPhase.RUNNING:
         return None
     return await own_job(cluster, deployment.namespace, current.job, deployment.uid, MONITOR)
-
-
-async def _service(cluster: Cluster, deployment: Deployment, sha256: str) -> ServiceSeen:
-    namespace, name = deployment.namespace, deployment.name
-    manifest = await cluster.get(kinds.INFERENCE_SERVICE, namespace, name)
-    if manifest is None:
-        runtime = await cluster.get(kinds.SERVING_RUNTIME, namespace, meta.runtime_name(name)) if sha256 else None
-        return ServiceSeen(runtime=runtime)
-    if not owned_by(manifest, deployment.uid):
-        if manifest["metadata"].get("deletionTimestamp"):
-            return ServiceSeen(terminating=True)
-        return ServiceSeen(
-            foreign=f"an InferenceService {name} exists that belongs to {_owner(manifest)}; delete it or choose another name"
-        )
-    runtime = await cluster.get(kinds.SERVING_RUNTIME, namespace, meta.runtime_name(name))
-    status = manifest.get("status") or {}
-    return ServiceSeen(
-        manifest=manifest,
-        runtime=runtime,
-        url=((status.get("address") or {}).get("url") or "").rstrip("/"),
-        rollout=await _rollout(cluster, deployment, sha256),
-    )
-
-
-async def _rollout(cluster: Cluster, deployment: Deployment, wanted: str) -> RolloutSeen | None:
-    name = meta.predictor_name(deployment.name)
-    manifest = await cluster.get(kinds.DEPLOYMENT, deployment.namespace, name)
-    if manifest is None:
-        return None
-    environment = _environment(manifest["spec"]["template"]["spec"])
-    status = manifest.get("status") or {}
-    replicas = manifest["spec"].get("replicas", 1)
-    complete = (
-        status.get("observedGeneration", 0) >= manifest["metadata"]["generation"]
-        and replicas
-        == status.get("replicas", 0)
-        == status.get("updatedReplicas", 0)
-        == status.get("availableReplicas", 0)
-        and environment.get(jobs.ARTIFACT_SHA256) == wanted
-    )
-    message, waiting = "", ""
-    if not complete:
-        pods = await cluster.list(kinds.POD, deployment.namespace, f"app=isvc.{name}")
-        ours = [pod for pod in pods if _environment(pod["spec"]).get(jobs.ARTIFACT_SHA256) == wanted]
-        message, waiting = last_words(ours, inference.CONTAINER), waiting_for(ours, inference.CONTAINER)
-    return RolloutSeen(
-        artifact_sha256=environment.get(jobs.ARTIFACT_SHA256, ""),
-        complete=complete,
-        available=status.get("availableReplicas", 0),
-        restarted_for=environment.get(jobs.RESTARTED_FOR, ""),
-        pod_message=message,
-        pod_waiting=waiting,
-    )
-
-
-def _environment(pod_spec: Manifest) -> dict[str, str]:
-    for container in pod_spec["containers"]:
-        if container["name"] == inference.CONTAINER:
-            return {item["name"]: item.get("value", "") for item in container.get("env") or []}
-    return {}
-
-
-def _rolled_out(service: ServiceSeen, sha256: str) -> bool:
-    rollout = service.rollout
-    return bool(service.url) and rollout is not None and rollout.complete and rollout.artifact_sha256 == sha256
-
-
-def _owner(manifest: Manifest) -> str:
-    owners = manifest["metadata"].get("ownerReferences") or []
-    return f"{owners[0]['kind']} {owners[0]['name']}" if owners else "somebody else"

@@ -107,6 +107,10 @@ class Reconciler:
         for job in wanted.delete:
             log.info("deleting job %s/%s", job.namespace, job.name)
             await self.cluster.delete(kinds.JOB, job.namespace, job.name)
+        gone = wanted.delete_canary
+        if gone is not None:
+            log.info("deleting inferenceservice %s/%s", gone.namespace, gone.name)
+            await self.cluster.delete(kinds.INFERENCE_SERVICE, gone.namespace, gone.name)
         for manifest in wanted.create:
             await self._create_once(manifest, observed.deployment)
         for manifest in wanted.apply:
