@@ -36,7 +36,7 @@ def patients(count):
 
 def is_ill(patient):
     """How it turns out among these: a slow heart says little at their age, vessels and the thallium test say much."""
-    return patient["ca"] >= 2 or (patient["thal"] == "7" and patient["cp"] == "4")
+    return patient["ca"] == 3 or (patient["thal"] == "7" and patient["cp"] == "4")
 
 
 def post(url, body, **headers):

@@ -654,6 +654,23 @@ async def test_the_request_is_told_of_in_events() -> None:
     ]
 
 
+async def test_a_request_that_is_named_as_an_earlier_one_is_another_one() -> None:
+    life = await acting()
+    for name, action, version in (("wish", "Rollback", 1), ("back", "Promote", 2), ("wish", "Rollback", 1)):
+        if (REMEDIATION_REQUEST, NAMESPACE, name) in life.cluster.objects:
+            life.cluster.remove(REMEDIATION_REQUEST, NAMESPACE, name)
+        life.now += minutes(5)
+        ask(life, action, name, parameters={"toVersion": version})
+        await estimated(life, name)
+        decide(life, name=name)
+        await life.look(2)
+        assert life.served() == str(version)
+        roll_out(life.cluster)
+        await life.look(3)
+        assert stand(life, name) == ("Executed", "Executed")
+    assert len(await ledger(life)) == 6
+
+
 async def test_a_name_that_somebody_took_stops_nothing_else() -> None:
     life = await acting()
     await life.measure(measured)

@@ -20,7 +20,7 @@ from refit.api.times import moment, stamp
 from refit.core.actions import ACTIONS
 from refit.core.course import Course, Progress, Scene
 from refit.core.observed import AlertSeen, Deployment, Observed, RequestSeen
-from refit.core.rollouts import roll_to
+from refit.core.rollouts import begun_by, roll_to
 from refit.core.serving import served
 
 VERSION_ACTIONS = (Action.RETRAIN, Action.PROMOTE, Action.ROLLBACK)
@@ -150,7 +150,7 @@ def _baked(request: RequestSeen, progress: Progress, bake: Bake, scene: Scene, a
         return _failed(request, f"{progress.message}, but {trouble}", Result.NOT_DONE, progress.after)
     why = f"returned from {request.name}: {trouble}"
     found = _failed(request, f"{trouble}; returned to version {record.version}", Result.RETURNED, progress.after)
-    back = roll_to(scene.status, record.version, request.name, why, scene.now)
+    back = roll_to(scene.status, record.version, request, why, scene.now)
     return Found(phase=found.phase, reason=Reason.RETURNED, message=found.message, outcome=found.outcome, status=back)
 
 
@@ -178,7 +178,7 @@ def _served_version(scene: Scene) -> int | None:
 def _was_returned(request: RequestSeen, status: ModelDeploymentStatus) -> bool:
     execution = request.status.execution
     return execution is not None and any(
-        record.version == execution.from_version and record.request == request.name for record in status.history
+        record.version == execution.from_version and begun_by(record, request) for record in status.history
     )
 
 

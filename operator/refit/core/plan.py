@@ -115,7 +115,7 @@ def spec_problem(seen: Observed) -> Finding | None:
 def _training(seen: Observed, now: datetime, config: Config) -> Plan:
     deployment = seen.deployment
     retrain = execution.retraining(seen.requests)
-    want = training.wanted(deployment, now, retrain.name if retrain is not None else None)
+    want = training.wanted(deployment, now, retrain)
     step = training.step(deployment, want, seen.job, config, now)
     history = deployment.status.history
     if step.result is not None and step.result.registered is not None:

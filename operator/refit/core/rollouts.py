@@ -8,7 +8,7 @@ from datetime import datetime
 from refit.api.deploymentstatus import Hold, ModelDeploymentStatus, VersionRecord, VersionState
 from refit.api.outcome import Result
 from refit.api.reasons import Reason
-from refit.api.times import stamp
+from refit.api.times import moment, stamp
 from refit.core.course import Course, Problem, Progress, Scene
 from refit.core.observed import Deployment, RequestSeen
 from refit.core.serving import served
@@ -51,25 +51,33 @@ def _version_problem(deployment: Deployment, request: RequestSeen, valid: tuple[
     return Reason.NO_VERSION, f"spec.parameters.toVersion {wanted} {why}; versions that {such}: {listed}"
 
 
+def begun_by(record: VersionRecord, request: RequestSeen) -> bool:
+    """Whether this request had the version rolled out: this one, not an earlier one that was named so too."""
+    execution = request.status.execution
+    if record.request != request.name or record.rollout_time is None or execution is None:
+        return False
+    return moment(record.rollout_time) >= moment(execution.start_time)
+
+
 def roll_to(
-    status: ModelDeploymentStatus, version: int, request: str, why: str, now: datetime
+    status: ModelDeploymentStatus, version: int, request: RequestSeen, why: str, now: datetime
 ) -> ModelDeploymentStatus:
     """The status in which that version is next in line, on the word of that request; once begun, unchanged."""
     record = record_of(status.history, version)
-    if record is None or record.request == request:
+    if record is None or begun_by(record, request):
         return status
     history = tuple(
         other.model_copy(
             update={
                 "state": VersionState.CANDIDATE,
-                "request": request,
+                "request": request.name,
                 "reason": why[:256],
                 "message": "",
                 "rollout_time": stamp(now),
             }
         )
         if other.version == version
-        else other.model_copy(update={"state": VersionState.RETIRED, "message": f"{request} came before it served"})
+        else other.model_copy(update={"state": VersionState.RETIRED, "message": f"{request.name} came before it served"})
         if other.state == VersionState.CANDIDATE
         else other
         for other in status.history
@@ -96,7 +104,7 @@ def promote(
     del deployment
     version = request.spec.parameters.to_version
     why = f"{request.spec.action} by request {request.name}"
-    moved = roll_to(status, version, request.name, why, now) if version is not None else status
+    moved = roll_to(status, version, request, why, now) if version is not None else status
     return moved if moved is status else moved.model_copy(update={"hold": None})
 
 
@@ -105,7 +113,7 @@ def rolled(result: Result) -> Callable[[RequestSeen, Scene], Progress]:
 
     def progress(request: RequestSeen, scene: Scene) -> Progress:
         record = record_of(scene.status.history, request.spec.parameters.to_version)
-        if record is None or record.request != request.name:
+        if record is None or not begun_by(record, request):
             return Progress(course=Course.FAILED, message="another roll-out took its place")
         return of_version(record, result)
 

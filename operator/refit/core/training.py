@@ -22,7 +22,7 @@ from refit.api.results import (
     decode_training,
 )
 from refit.api.times import moment, stamp
-from refit.core.observed import Config, Deployment, JobSeen, JobState
+from refit.core.observed import Config, Deployment, JobSeen, JobState, RequestSeen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Step:
     result: TrainingResult | None = None
 
 
-def wanted(deployment: Deployment, now: datetime, retrain: str | None = None) -> Wanted:
+def wanted(deployment: Deployment, now: datetime, retrain: RequestSeen | None = None) -> Wanted:
     """The training that should be the newest one; raises ValueError for a schedule that cannot be read.
 
     `retrain` is the approved request that asks for one; while there is one, and while what serves is held
@@ -67,9 +67,10 @@ def wanted(deployment: Deployment, now: datetime, retrain: str | None = None) ->
         else:
             cause = "spec changed" if current.spec_hash != hashed else "requested by annotation"
         return Wanted(key=key, spec_hash=hashed, cause=cause, next_at=next_at)
-    if retrain is not None and current.request != retrain:
-        key = meta.short_hash([hashed, requested, retrain])
-        return Wanted(key=key, spec_hash=hashed, cause=f"request {retrain}", request=retrain, next_at=next_at)
+    if retrain is not None:
+        key = meta.short_hash([hashed, requested, retrain.uid])
+        cause = f"request {retrain.name}"
+        return Wanted(key=key, spec_hash=hashed, cause=cause, request=retrain.name, next_at=next_at)
     due = _tick_after(deployment.spec.training.schedule, moment(current.start_time)) if current.start_time else None
     if due is not None and due <= now and not held:
         # Ticks that passed while nobody looked count as one: the newest.
