@@ -6,6 +6,7 @@ Nothing here makes pods of a Deployment; a pod is made of its template by hand, 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 from refit.api import jobs, meta
 from refit.api.deploymentstatus import Artifact, ModelDeploymentStatus, VersionRecord, VersionState
 from refit.api.modeldeployment import spec_of
-from refit.core.inference import covers, inference_service, serving_runtime
+from refit.core.inference import canary_service, covers, inference_service, serving_runtime
 from refit.core.observed import Config, Deployment, Manifest
+from refit.core.splitter import inference_graph, weight_of
 from refit_cluster.client import Client
 from refit_cluster.controlplane import ControlPlane
 from refit_cluster.shell import wait_until
@@ -174,7 +176,7 @@ CONTAINER = {
     "ports": [{"containerPort": 8080, "protocol": "TCP"}],
     "readinessProbe": probe("/v2/models/heart/ready", periodSeconds=1, failureThreshold=3),
     "startupProbe": probe("/v2/models/heart/ready", periodSeconds=1, failureThreshold=120),
-    "livenessProbe": probe("/v2/health/live", periodSeconds=10, failureThreshold=3),
+    "livenessProbe": probe("/v2/health/live", periodSeconds=10, timeoutSeconds=5, failureThreshold=3),
     "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
     "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
     "securityContext": SECURE,
@@ -323,3 +325,82 @@ def test_the_same_pod_without_its_security_contexts_is_refused(cluster: Client, 
     pod["spec"] = {**pod["spec"], "securityContext": {}, "containers": bare}
     answer = cluster.create(PODS, pod, dryRun="All")
     assert (answer.code, 'violates PodSecurity "restricted' in answer.message) == (403, True)
+
+
+GRAPHS = f"/apis/serving.kserve.io/v1alpha1/namespaces/{NAMESPACE}/inferencegraphs"
+MAIN = f"http://heart-predictor.{NAMESPACE}.svc.cluster.local"
+
+
+@pytest.fixture
+def graph(cluster: Client, heart: Deployment) -> Iterator[Deployment]:
+    """A ModelDeployment whose graph is gone at the end, with what KServe made of it."""
+    yield heart
+    name = meta.router_name(heart.name)
+    for path in (f"{GRAPHS}/{name}", f"{DEPLOYMENTS}/{name}", f"{SERVICES}/{name}"):
+        cluster.delete(path)
+        gone(cluster, path)
+
+
+def share(cluster: Client, deployment: Deployment, weight: int) -> tuple[Manifest, dict[str, Any]]:
+    """Applies the graph as the operator does; returns it as stored, and the router's Deployment that tells of it."""
+    name, wanted = meta.router_name(deployment.name), inference_graph(deployment, MAIN, weight)
+    cluster.apply(f"{GRAPHS}/{name}", wanted, meta.FIELD_MANAGER).accepted()
+
+    def there() -> bool:
+        found = cluster.get(f"{DEPLOYMENTS}/{name}")
+        return found.code == 200 and told(found.body) == weight
+
+    wait_until(there, what=f"a router that gives the candidate {weight} %", within=30, pause=0.05)
+    return cluster.get(f"{GRAPHS}/{name}").accepted(), cluster.get(f"{DEPLOYMENTS}/{name}").accepted()
+
+
+def told(router: Mapping[str, Any]) -> int:
+    """The weight in the arguments of the router's container."""
+    return weight_of(json.loads(container_of(router)["args"][1]))
+
+
+def test_a_graph_becomes_a_router_that_is_told_the_whole_of_it(cluster: Client, graph: Deployment) -> None:
+    stored, router = share(cluster, graph, 10)
+    assert covers(stored, inference_graph(graph, MAIN, 10))
+    container = container_of(router)
+    assert (container["args"][0], container["resources"], router["spec"]["replicas"]) == (
+        "--graph-json",
+        {"limits": {"cpu": "1", "memory": "256Mi"}, "requests": {"cpu": "20m", "memory": "32Mi"}},
+        1,
+    )
+    labels = router["spec"]["template"]["metadata"]["labels"]
+    assert (labels["refit.dev/role"], labels["app"]) == ("router", "isvc.heart-router")
+    service = cluster.get(f"{SERVICES}/heart-router").accepted()
+    assert service["spec"]["ports"][0] == {"name": "heart-router", "port": 80, "protocol": "TCP", "targetPort": 8080}
+
+
+def test_another_share_is_another_template_and_the_same_share_is_none(cluster: Client, graph: Deployment) -> None:
+    share(cluster, graph, 0)
+    first, _ = share(cluster, graph, 25)
+    again, router = share(cluster, graph, 25)
+    assert (first["metadata"]["generation"], again["metadata"]["generation"], told(router)) == (2, 2, 25)
+    assert not covers(again, inference_graph(graph, MAIN, 0))
+
+
+def test_a_candidate_stands_beside_what_serves(cluster: Client, heart: Deployment) -> None:
+    apply(cluster, heart)
+    name = meta.canary_name("heart")
+    wanted = canary_service(heart, VERSION_4, 10, CONFIG)
+    cluster.apply(f"{SERVING}/{name}", wanted, meta.FIELD_MANAGER).accepted()
+    found = predictor_with(cluster, name, "d" * 64)
+    assert (env_of(container_of(found))["REFIT_MODEL_NAME"], found["spec"]["replicas"]) == ("heart", 1)
+    assert covers(cluster.get(f"{SERVING}/{name}").accepted(), wanted)
+    assert env_of(container_of(predictor_with(cluster, "heart", "a" * 64)))["REFIT_MODEL_VERSION"] == "3"
+    for path in (f"{SERVING}/{name}", *made(name)):
+        cluster.delete(path)
+        gone(cluster, path)
+
+
+def test_where_the_standard_restricted_holds_the_routers_pod_is_refused(cluster: Client, graph: Deployment) -> None:
+    """KServe names no seccomp profile for it; it is why the condition Canary may say CanaryUnavailable."""
+    _, router = share(cluster, graph, 0)
+    template = router["spec"]["template"]
+    metadata = {"generateName": "router-", "labels": template["metadata"]["labels"]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": dict(template["spec"])}
+    answer = cluster.create(PODS, pod, dryRun="All")
+    assert (answer.code, "seccompProfile" in answer.message) == (403, True)
