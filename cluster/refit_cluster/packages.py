@@ -99,3 +99,12 @@ def ensure_promtool(places: Places) -> bool:
             return False
         unpack(PROMETHEUS, places)
     return True
+
+
+def ensure_alertmanager(places: Places) -> bool:
+    """Alertmanager, for the test that runs it as a process; False as above."""
+    if found("alertmanager") is None and found("prometheus-alertmanager") is None:
+        if found("apt-get") is None:
+            return False
+        unpack(ALERTMANAGER, places)
+    return True

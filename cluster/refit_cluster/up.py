@@ -108,7 +108,7 @@ def _use_context(context: str, address: str | None, places: Places, out: TextIO)
             if found("helm") is None:
                 golang.build(golang.HELM, places)
             kserve.install(cluster.kubectl(places), tool(golang.HELM, "helm", places), kserve.Images.published())
-    _get_promtool(places, steps)
+    _get_programs_of_tests(places, steps)
     return cluster
 
 
@@ -138,14 +138,16 @@ def _use_kind(places: Places, out: TextIO) -> Cluster:
         kserve_images = _kserve_images(source, places)
     with steps.step(f"installing KServe {versions.KSERVE}", "30 s"):
         kserve.install(kubectl, tool(golang.HELM, "helm", places), kserve_images)
-    _get_promtool(places, steps)
+    _get_programs_of_tests(places, steps)
     return Cluster(source, f"kind-{kind.NAME}", places.kubeconfig, registry.ADDRESS, places.audit_log)
 
 
-def _get_promtool(places: Places, steps: Progress) -> None:
-    with steps.step(f"unpacking promtool {versions.PROMETHEUS}"):
+def _get_programs_of_tests(places: Places, steps: Progress) -> None:
+    with steps.step(f"unpacking promtool {versions.PROMETHEUS} and Alertmanager {versions.ALERTMANAGER}"):
         if not packages.ensure_promtool(places):
-            steps.say("not to be had here: the tests of the alert rules will be skipped")
+            steps.say("no promtool to be had here: the tests of the alert rules will be skipped")
+        if not packages.ensure_alertmanager(places):
+            steps.say("no Alertmanager to be had here: the test that runs it will be skipped")
 
 
 def _ensure_engine(places: Places, steps: Progress) -> None:

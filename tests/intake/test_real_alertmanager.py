@@ -1,4 +1,4 @@
-"""The real Alertmanager as a process, told of an alert over its API, delivers it here. It is installed by nobody here."""
+"""The real Alertmanager as a process, told of an alert over its API, delivers it here: the one that the cluster runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,43 @@ from pathlib import Path
 import pytest
 
 from intake_server import Running, free_port, started
+from refit_cluster import packages
+from refit_cluster.packages import ALERTMANAGER
+from refit_cluster.places import Places
 
 HEART = ("clinic", "heart")
-BINARY = os.environ.get("REFIT_ALERTMANAGER") or shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+TEMPLATES = "/usr/share/prometheus/alertmanager"
+"""Where Debian's looks for its templates, whatever its configuration says."""
+BESIDE = f'''mount -t tmpfs tmpfs /usr/share
+mkdir -p {TEMPLATES}
+cp "$1"/*.tmpl {TEMPLATES}
+shift
+exec "$@"'''
+"""Puts them there for that process alone, in mounts of its own."""
 
-pytestmark = pytest.mark.skipif(
-    BINARY is None,
-    reason="no Alertmanager on this machine: apt-get install prometheus-alertmanager, or set REFIT_ALERTMANAGER",
-)
+
+def program() -> list[str]:
+    """The command that starts it."""
+    named = os.environ.get("REFIT_ALERTMANAGER")
+    places = Places.from_env(os.environ)
+    if not named and packages.is_unpacked(ALERTMANAGER, places):
+        folder = ALERTMANAGER.directory(places)
+        return [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-ec",
+            BESIDE,
+            "sh",
+            str(folder),
+            f"{folder}/alertmanager",
+        ]
+    found = named or shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    if not found:
+        pytest.skip("no Alertmanager on this machine: make cluster-up unpacks Debian's, or set REFIT_ALERTMANAGER")
+    return [found]
+
 
 CONFIG = """
 route: {{receiver: refit, group_by: [namespace, model], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}
@@ -41,7 +70,7 @@ def alertmanager(folder: Path, intake: Running) -> Iterator[str]:
     (folder / "alertmanager.yml").write_text(CONFIG.format(url=intake.url, token=folder / "token_file"))
     port = free_port()
     command = [
-        str(BINARY),
+        *program(),
         f"--config.file={folder}/alertmanager.yml",
         f"--storage.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",
