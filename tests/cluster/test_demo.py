@@ -29,8 +29,7 @@ def test_the_demonstration_ends_with_two_real_answers_and_a_repair_that_somebody
         assert '"predictions":[{"label":0,"probabilities":{"0":' in done.stdout
         assert "Drifted=True" in done.stdout
         assert "QualityOk=False: f1 " in done.stdout
-        assert "Retrain heart: " in done.stdout
-        assert "; predicted f1 " in done.stdout
+        assert "Retrain heart; predicted f1 " in done.stdout
         assert '"result":"Retrained"' in done.stdout
         assert '"outputs":[{"name":"label","shape":[1],"datatype":"INT64","data":[0]}' in done.stdout
     finally:

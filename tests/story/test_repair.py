@@ -135,7 +135,7 @@ async def test_an_approved_rollback_serves_the_version_before_and_says_so() -> N
     assert stand(life) == ("AwaitingApproval", "AwaitingApproval")
     proposal = the(life)["proposal"]
     assert (proposal["text"], proposal["change"], proposal["approval"], proposal["ranking"][0]["version"]) == (
-        "Rollback heart: asked for by bob; predicted f1 0.61 -> 0.8 [0.74, 0.85]",
+        "Rollback heart; predicted f1 0.61 -> 0.8 [0.74, 0.85]: asked for by bob",
         [{"what": "served version", "from": "version 2", "to": "version 1 (111111111111)"}],
         {"approvals": 1, "requesterMayApprove": False},
         1,

@@ -181,15 +181,15 @@ def _text(
     estimate: Estimate | None,
     predicted: PredictedImpact | None,
 ) -> str:
-    why = diagnosis.reasoning if diagnosis is not None else request.spec.note
-    text = f"{request.spec.action} {deployment.name}: {why or f'asked for by {request.spec.requested_by}'}"
+    expected = ""
     if predicted is not None:
-        text = (
-            f"{text}; predicted {predicted.metric} {predicted.now} -> {predicted.predicted} "
-            f"[{predicted.low}, {predicted.high}]"
+        expected = (
+            f"; predicted {predicted.metric} {predicted.now} -> {predicted.predicted} [{predicted.low}, {predicted.high}]"
         )
     elif estimate is not None and estimate.message:
-        text = f"{text}; no prediction: {estimate.message}"
+        expected = f"; no prediction: {estimate.message}"
+    why = diagnosis.reasoning if diagnosis is not None else request.spec.note
+    text = f"{request.spec.action} {deployment.name}{expected}: {why or f'asked for by {request.spec.requested_by}'}"
     return text[:1024]
 
 
