@@ -10,7 +10,7 @@ from pathlib import Path
 
 from refit_cluster import debian, engine, versions
 from refit_cluster.places import Places
-from refit_cluster.shell import HarnessError, retried
+from refit_cluster.shell import CommandFailedError, HarnessError, retried
 
 RECIPES = Path(__file__).resolve().parent.parent / "images"
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -69,6 +69,17 @@ def build(
 def proxy_arguments(environ: Mapping[str, str]) -> dict[str, str]:
     names = ("http_proxy", "https_proxy", "no_proxy")
     return {name: environ[name] for either in names for name in (either, either.upper()) if environ.get(name)}
+
+
+def can_be_had(image: str) -> bool:
+    """Whether the image is here, or comes when it is pulled: tried, not guessed."""
+    if exists(image):
+        return True
+    try:
+        engine.docker("pull", image, timeout=900)
+    except CommandFailedError:
+        return False
+    return True
 
 
 def minimal(places: Places) -> str:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from refit_cluster import engine, images, kind, recipes, registry
+from refit_cluster import engine, images, kind, recipes, registry, versions
 from refit_cluster.places import Places
 from refit_cluster.progress import Progress
 from refit_cluster.shell import HarnessError, run
@@ -76,7 +76,7 @@ def publish(names: Sequence[str], checkout: Path, places: Places, out: TextIO) -
         raise HarnessError("no cluster to build images for; run `python -m refit_cluster up` first")
     wanted = chosen(names, checkout)
     steps = Progress(len(wanted), out)
-    base = images.python_base(places) if cluster.source is Source.BUILT else ""
+    base = _base(cluster, places)
     for name in wanted:
         with steps.step(f"image {name}"), tempfile.TemporaryDirectory(prefix="refit-context-") as context:
             dockerfile = (checkout / FOLDERS[name] / "Dockerfile").read_text()
@@ -85,6 +85,13 @@ def publish(names: Sequence[str], checkout: Path, places: Places, out: TextIO) -
             if _publish_one(build, places, datetime.now(UTC)):
                 _clean_up(build, cluster, places)
     return references(places)
+
+
+def _base(cluster: Cluster, places: Places) -> str:
+    """What the Dockerfiles get instead of their own BASE; nothing where that is here or can be pulled."""
+    if cluster.source is Source.BUILT or not images.can_be_had(versions.PYTHON_IMAGE):
+        return images.python_base(places)
+    return ""
 
 
 def references(places: Places) -> dict[str, str]:

@@ -15,7 +15,7 @@ from refit_cluster.golang import Program
 from refit_cluster.kserve import Kubectl
 from refit_cluster.places import Places
 from refit_cluster.progress import Progress
-from refit_cluster.shell import CommandFailedError, HarnessError, found
+from refit_cluster.shell import HarnessError, found
 
 
 class Source(Enum):
@@ -166,13 +166,7 @@ def _ensure_engine(places: Places, steps: Progress) -> None:
 
 def _source() -> Source:
     """Pulling is tried, not guessed: where no registry can be reached it fails within a second."""
-    if images.exists(versions.KIND_NODE_IMAGE):
-        return Source.PULLED
-    try:
-        engine.docker("pull", versions.KIND_NODE_IMAGE, timeout=900)
-    except CommandFailedError:
-        return Source.BUILT
-    return Source.PULLED
+    return Source.PULLED if images.can_be_had(versions.KIND_NODE_IMAGE) else Source.BUILT
 
 
 def _programs(source: Source) -> tuple[Program, ...]:

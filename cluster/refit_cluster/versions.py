@@ -27,3 +27,7 @@ REGISTRY_IMAGE = "docker.io/library/registry:3"
 def minor(version: str) -> int:
     """35 for v1.35.4: the number that decides which configuration formats apply."""
     return int(version.removeprefix("v").split(".")[1])
+
+
+PYTHON_IMAGE = "docker.io/library/python:3.11-slim-bookworm"
+"""The base that the project's Dockerfiles name."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from refit_cluster import kind, projectimages, recipes
+from refit_cluster import kind, projectimages, recipes, versions
 from refit_cluster.places import Places
 from refit_cluster.projectimages import Build
 from refit_cluster.shell import HarnessError
@@ -131,3 +131,14 @@ sha256:c2                    m           d2       1.0 MiB  linux/amd64 managed
 )
 def test_images_that_the_node_need_not_keep(keep: set[str], expected: tuple[str, ...]) -> None:
     assert kind.references_to_others(LISTED, "localhost:5001/refit-ui", frozenset(keep)) == expected
+
+
+def test_the_base_that_is_tried_is_the_one_that_the_dockerfiles_name() -> None:
+    root = Path(__file__).parents[2]
+    named = {
+        line
+        for folder in map(projectimages.FOLDERS.__getitem__, projectimages.buildable(root))
+        for line in (root / folder / "Dockerfile").read_text().splitlines()
+        if line.startswith("ARG BASE=")
+    }
+    assert named == {f"ARG BASE={versions.PYTHON_IMAGE}"}
