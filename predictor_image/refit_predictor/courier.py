@@ -17,6 +17,7 @@ LONGEST_WISH = 300.0
 LAST_PAUSE = 0.5
 """Pause at most while the process ends."""
 IDLE_SECONDS = 5.0
+NO_COLLECTOR = "; no collector of this version is at REFIT_COLLECTOR_URL"
 
 log = logging.getLogger("kserve.refit")
 
@@ -78,7 +79,8 @@ class Courier:
         elif isinstance(answer, TooLarge):
             return self._in_halves(body, events, fresh=fresh) if events > 1 else {Reason.TOO_LARGE: 1}
         else:
-            log.error("request log: the collector answers %d, %d events are lost", answer.status, events)
+            hint = NO_COLLECTOR if answer.status in {404, 405} else ""
+            log.error("request log: the collector answers %d, %d events are lost%s", answer.status, events, hint)
             return {Reason.REFUSED: events}
         for reason, count in lost.items():
             log.warning("request log: of %d events the collector did not store %d: %s", events, count, reason)

@@ -51,7 +51,8 @@ class Metrics(Collector):
         self._classes = signature.classes
         self._model = [name, version]
         self._sha256 = sha256
-        self._requests: Counter[tuple[str, int]] = Counter({(protocol, 200): 0 for protocol in ("v1", "v2")})
+        # From 0 on: of a series that begins with its first failure no increase is seen.
+        self._requests = Counter({(protocol, code): 0 for protocol in ("v1", "v2") for code in (200, 500)})
         self._seconds = {protocol: Histogram(SECONDS) for protocol in ("v1", "v2")}
         self._rows = dict.fromkeys(("v1", "v2"), 0)
         self._missing = [0] * len(self._inputs)

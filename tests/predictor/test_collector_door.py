@@ -38,6 +38,8 @@ def door(url: str, folder: Path) -> Door:
         pytest.param(Told(204, ""), Stored(), id="stored without a word"),
         pytest.param(Told(400), Unwanted(400), id="not wanted"),
         pytest.param(Told(422), Unwanted(422), id="not understood"),
+        pytest.param(Told(404), Unwanted(404), id="no such path"),
+        pytest.param(Told(405), Unwanted(405), id="no such method of the path"),
         pytest.param(Told(413), TooLarge(), id="too large"),
         pytest.param(Told(401), Later("it answers 401"), id="the token has expired"),
         pytest.param(Told(403), Later("it answers 403"), id="the token is another's"),

@@ -167,6 +167,21 @@ def test_what_will_never_be_taken_is_counted_and_logged_without_data(
     assert str(CANARY) not in predictor.log.read_text()
 
 
+@pytest.mark.parametrize("status", [404, 405])
+def test_what_is_no_collector_is_not_asked_again_and_the_log_says_where_to_look(
+    collector: RecordingCollector, predictor: Running, status: int
+) -> None:
+    collector.tell = once(Told(status))
+    before = counts(predictor).get("dropped_total{reason=refused}", 0)
+    ask(predictor, f"lost-{status}")
+    wait_for(predictor, **{"dropped_total{reason=refused}": before + 1})
+    ask(predictor, f"kept-{status}")
+    collector.wait(lambda it: len(it.stored) == 1)
+    assert (len(collector.posts), collector.ids) == (2, [f"kept-{status}"])
+    told = f"the collector answers {status}, 1 events are lost; no collector of this version is at REFIT_COLLECTOR_URL"
+    assert predictor.log.read_text().count(told) == 1
+
+
 def test_probes_are_no_traffic_but_few_and_counted(collector: RecordingCollector, predictor: Running) -> None:
     with httpx.Client(base_url=predictor.url, timeout=30, headers={"refit-probe": "golden"}) as http:
         for at in range(35):

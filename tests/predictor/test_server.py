@@ -148,6 +148,7 @@ def test_requests_rows_and_values_are_counted(http: httpx.Client) -> None:
         "unknown_categories_total{column=sex}": 1,
     }
     assert sum(labels.values()) == 3
+    assert [before[f"requests_total{{code=500,protocol={protocol}}}"] for protocol in ("v1", "v2")] == [0, 0]
     assert after["request_seconds_count{protocol=v1}"] - before["request_seconds_count{protocol=v1}"] == 2
     assert after[f"model_info{{sha256={make(HEART).sha256}}}"] == 1
 
