@@ -14,7 +14,7 @@ from refit.api.events import EVENTS_PATH, LABELS_PATH, MEASUREMENTS_PATH, PREDIC
 from refit_collector import openapi
 from refit_collector.desk import Desk, Json
 from refit_collector.givers import Givers
-from refit_collector.openapi import CLOUDEVENTS_PATH, COVERAGE_PATH
+from refit_collector.openapi import CLOUDEVENTS_PATH, COVERAGE_PATH, MODEL_PATH
 from refit_collector.refusals import Refused
 from refit_collector.takers import Takers
 
@@ -57,6 +57,7 @@ def make(desk: Desk) -> Starlette:
             Route(PREDICTION_PATH.replace("{id}", "{id:path}"), givers.give_prediction, methods=["GET"]),
             Route(MEASUREMENTS_PATH, givers.give_measurements, methods=["GET"]),
             Route(MEASUREMENTS_PATH + "/{key}", takers.put_measurement, methods=["PUT"]),
+            Route(MODEL_PATH, takers.remove_model, methods=["DELETE"]),
             Route("/openapi.json", document, methods=["GET"]),
             Route("/metrics", givers.give_metrics, methods=["GET"]),
             Route("/healthz", givers.healthz, methods=["GET"]),

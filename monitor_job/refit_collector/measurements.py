@@ -20,6 +20,7 @@ from refit.api.measured import QualityVerdict, Verdict
 from refit_collector import times
 from refit_collector.readers import Readers
 from refit_collector.refusals import bad, unfit
+from refit_collector.schema import REMOVED
 from refit_collector.snapshots import snapshot
 
 LARGEST = 2 * 1024 * 1024
@@ -84,14 +85,18 @@ class Gauges(Collector):
             "SELECT n.name, m.name, x.time, x.body FROM models m JOIN namespaces n USING (namespace)"
             " JOIN measurements x ON x.model = m.model"
             " WHERE x.key = (SELECT key FROM measurements y WHERE y.model = m.model ORDER BY time DESC, key DESC LIMIT 1)"
+            " AND substr(m.name, 1, 1) != ?"
         )
-        for namespace, model, time, body in connection.execute(statement):
+        for namespace, model, time, body in connection.execute(statement, (REMOVED,)):
             self.tell(namespace, model, Measured(time, orjson.loads(body)))
 
     def tell(self, namespace: str, model: str, measured: Measured) -> None:
         known = self._newest.get((namespace, model))
         if known is None or measured.time >= known.time:
             self._newest[namespace, model] = measured
+
+    def forget(self, namespace: str, model: str) -> None:
+        self._newest.pop((namespace, model), None)
 
     def describe(self) -> Iterator[Metric]:
         return iter(())

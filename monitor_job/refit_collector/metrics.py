@@ -42,3 +42,9 @@ class Metrics:
         )
         self.segments = Gauge("refit_collector_segments", "Parquet files.", registry=self.registry)
         self.disk = Gauge("refit_collector_disk_bytes", "Bytes of the store on disk.", registry=self.registry)
+
+    def forget(self, namespace: str, model: str) -> None:
+        """The series of a model that was removed."""
+        for counter in (self.events, self.duplicates, self.labels):
+            counter.remove_by_labels({"namespace": namespace, "model": model})
+        self.orphans.remove_by_labels({"namespace": namespace, "model": model})

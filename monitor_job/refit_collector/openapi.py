@@ -25,6 +25,7 @@ from refit_collector.shapes import LARGEST_VERSION
 from refit_collector.snapshots import ARROW, PARQUET
 
 COVERAGE_PATH = WINDOW_PATH.removesuffix("window") + "coverage"
+MODEL_PATH = WINDOW_PATH.removesuffix("/window")
 CLOUDEVENTS_PATH = "/v1/cloudevents/{namespace}/{key}"
 
 Schema = dict[str, Any]
@@ -52,6 +53,7 @@ def document() -> Schema:
             COVERAGE_PATH: {"parameters": _place(), "get": _coverage()},
             MEASUREMENTS_PATH: {"parameters": _place(), "get": _measurements()},
             MEASUREMENTS_PATH + "/{key}": {"parameters": [*_place(), _key()], "put": _measurement()},
+            MODEL_PATH: {"parameters": _place(), "delete": _removal()},
             PREDICTION_PATH: {"parameters": [_in_path("namespace", _NAME), _id()], "get": _prediction()},
             CLOUDEVENTS_PATH: {"parameters": _ingest(), "post": _cloudevent()},
             "/metrics": {"get": _open("Prometheus metrics.", {"text/plain": {"schema": {"type": "string"}}})},
@@ -260,6 +262,16 @@ def _measurement() -> Schema:
         "responses": _answers(
             {"200": {"description": "Replaced.", **answer}, "201": {"description": "Kept.", **answer}}, *_BODY
         ),
+    }
+
+
+def _removal() -> Schema:
+    schema = {"type": "object", "required": ["removed"], "properties": {"removed": {"type": "boolean"}}}
+    good = {"200": {"description": "Nobody finds it any more.", "content": _json(schema)}}
+    return {
+        "operationId": "removeModel",
+        "summary": "Removes all that is kept of a model; removed says whether anything was. Told twice, it is done once.",
+        "responses": _answers(good, *_ALWAYS),
     }
 
 

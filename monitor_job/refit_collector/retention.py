@@ -15,10 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from refit_collector import times
-from refit_collector.columns import events_of
+from refit_collector.ids import forget, ids_of
 from refit_collector.readers import Readers
 from refit_collector.room import PART, Room
 from refit_collector.schema import FILE, reading
@@ -136,15 +134,15 @@ class Retention:
         log.info("segment expired", extra={"path": path, "rows": rows})
 
     def _forget_ids(self, connection: sqlite3.Connection, segment: int, path: str) -> None:
-        scope = connection.execute(
-            "SELECT namespace FROM segments JOIN models USING (model) WHERE segment = ?", (segment,)
-        ).fetchone()[0]
+        scope, model = connection.execute(
+            "SELECT namespace, model FROM segments JOIN models USING (model) WHERE segment = ?", (segment,)
+        ).fetchone()
         if not (self._directory / path).exists():
             return
         ids = self._ask("ids", path=path)
         for at in range(0, len(ids), AT_ONCE):
-            part = orjson.dumps(ids[at : at + AT_ONCE]).decode()
-            self._writer.submit(partial(_forget, scope=scope, ids=part), grows=False).result()
+            some = partial(forget, namespace=scope, model=model, ids=ids[at : at + AT_ONCE])
+            self._writer.submit(some, grows=False).result()
             self._room.tidy(connection)
 
     def _unlink(self) -> None:
@@ -165,10 +163,6 @@ def _drop(connection: sqlite3.Connection, segment: int) -> None:
     connection.execute("DELETE FROM segments WHERE segment = ?", (segment,))
 
 
-def _forget(connection: sqlite3.Connection, scope: int, ids: str) -> None:
-    connection.execute("DELETE FROM ids WHERE namespace = ? AND id IN (SELECT value FROM json_each(?))", (scope, ids))
-
-
 def _forget_labels(connection: sqlite3.Connection, before: int) -> int:
     return connection.execute(
         "DELETE FROM labels WHERE (model, id, row) IN"
@@ -180,12 +174,12 @@ def _forget_labels(connection: sqlite3.Connection, before: int) -> int:
 def _drop_oldest(connection: sqlite3.Connection) -> int:
     """Forgets a chunk and its ids; how many rows it held."""
     found = connection.execute(
-        "SELECT h.seq, h.rows, h.body, m.namespace FROM hot h JOIN versions v USING (model, version)"
+        "SELECT h.seq, h.rows, h.body, m.namespace, m.model FROM hot h JOIN versions v USING (model, version)"
         " JOIN models m USING (model) WHERE h.seq > v.rolled_to ORDER BY h.seq LIMIT 1"
     ).fetchone()
     if found is None:
         return 0
-    seq, rows, body, scope = found
+    seq, rows, body, scope, model = found
     # Overwriting what is deleted would take as much of the log, and there is no room for that.
     (overwrites,) = connection.execute("PRAGMA secure_delete").fetchone()
     connection.execute("PRAGMA secure_delete = OFF").fetchone()
@@ -193,7 +187,7 @@ def _drop_oldest(connection: sqlite3.Connection) -> int:
         connection.execute("DELETE FROM hot WHERE seq = ?", (seq,))
     finally:
         connection.execute(f"PRAGMA secure_delete = {overwrites}").fetchone()
-    _forget(connection, scope, orjson.dumps([event[0] for event in events_of(body)]).decode())
+    forget(connection, scope, model, ids_of(body))
     return int(rows)
 
 

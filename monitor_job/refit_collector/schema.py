@@ -15,6 +15,8 @@ from refit_collector.settings import SettingsError
 
 FILE = "collector.db"
 VERSION = 1
+REMOVED = "#"
+"""What the name of a model begins with that is being removed; no name that is taken does."""
 
 TABLES = """
 CREATE TABLE namespaces (namespace INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refit_collector.readers import Readers
-from refit_collector.schema import reading
+from refit_collector.schema import REMOVED, reading
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
@@ -62,7 +62,7 @@ def prediction(directory: Path, readers: Readers, namespace: str, inference_id: 
     with snapshot(directory, readers) as connection:
         found: tuple[Any, ...] | None = connection.execute(
             "SELECT m.name, i.version, i.time, i.rows, i.latency FROM ids i JOIN models m USING (model)"
-            " JOIN namespaces n ON n.namespace = i.namespace WHERE n.name = ? AND i.id = ?",
-            (namespace, inference_id),
+            " JOIN namespaces n ON n.namespace = i.namespace WHERE n.name = ? AND i.id = ? AND substr(m.name, 1, 1) != ?",
+            (namespace, inference_id, REMOVED),
         ).fetchone()
     return found

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from refit_collector import cloudevents, schema, times
+from refit_collector import cloudevents, removal, schema, times
 from refit_collector.checkpoints import Checkpoints
 from refit_collector.helpers import Helper, HelperError, Helpers
 from refit_collector.metrics import Metrics
@@ -118,7 +118,7 @@ class Store:
         """Rolls what is due, removes what is past the limits, and says what failed: no step waits for the one before it."""
         now = self._now()
         failed: list[Exception] = []
-        for step in (self._tidy, self._roll, self.retention.keep, self._give_up_pairs):
+        for step in (self._tidy, self._erase, self._roll, self.retention.keep, self._give_up_pairs):
             try:
                 step(now)
             except (Refused, OSError, HelperError, sqlite3.OperationalError) as error:
@@ -135,6 +135,9 @@ class Store:
     def _tidy(self, _: int) -> None:
         with closing(schema.reading(self.directory)) as connection:
             self._room.tidy(connection)
+
+    def _erase(self, _: int) -> None:
+        removal.erase(self.directory, self.writer)
 
     def _roll(self, now: int) -> None:
         try:

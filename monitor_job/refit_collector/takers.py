@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from refit.api.events import MAX_BODY, MEDIA_TYPE
-from refit_collector import cloudevents, events, labels, measurements, records, times
+from refit_collector import cloudevents, events, labels, measurements, records, removal, times
 from refit_collector.bodies import body_of, media_type
 from refit_collector.desk import Desk, Json
 from refit_collector.identity import key_fits
@@ -28,7 +28,7 @@ AT_ONCE = 500
 
 
 class Takers:
-    """Events, labels, CloudEvents and measurements."""
+    """Events, labels, CloudEvents and measurements; and the word that a model is to be removed."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -150,6 +150,17 @@ class Takers:
         self._desk.gauges.tell(namespace, model, measured)
         place = f"/v1/namespaces/{namespace}/models/{model}/measurements/{quote(key)}"
         return Json({"key": key, "new": new}, 201 if new else 200, headers={"location": place} if new else {})
+
+    async def remove_model(self, request: Request) -> Response:
+        namespace, model = await self._desk.place(request)
+        store = self._desk.store
+        future = store.writer.submit(
+            lambda connection: removal.hide(connection, store.registry, namespace, model), grows=False
+        )
+        removed = await asyncio.wrap_future(future)
+        self._desk.gauges.forget(namespace, model)
+        self._desk.metrics.forget(namespace, model)
+        return Json({"removed": removed})
 
 
 async def _aside(size: int, work: Callable[[], T]) -> T:

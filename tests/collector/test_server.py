@@ -233,10 +233,8 @@ def test_two_halves_make_an_event(
 ) -> None:
     model = "m" + hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
     by_kind = dict(zip(("request", "response"), bodies, strict=True))
-    told = [
-        http.post(ingest, json=by_kind[kind], headers=half(model, kind, model, **{"ce-endpoint": "4"})).json()
-        for kind in (*order, order[0])
-    ]
+    heads = {kind: half(model, kind, model, **{"ce-endpoint": "4"}) for kind in by_kind}  # made at the same moment
+    told = [http.post(ingest, json=by_kind[kind], headers=heads[kind]).json() for kind in (*order, order[0])]
     assert [(each["stored"], each["duplicates"], each["refused"]) for each in told] == [
         (0, 0, []),
         (1, 0, []),
@@ -384,3 +382,53 @@ def test_too_much_at_once_is_answered_503_and_counted(tmp_path: Path) -> None:
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert http.post(EVENTS, content=lines(event("small")), headers=NDJSON).status_code == 200
         assert "refit_collector_rejected_total 1.0" in http.get("/metrics").text
+
+
+def kept(http: httpx.Client, model: str, name: str) -> dict[str, Any]:
+    """What any path tells of a model and of one of its events."""
+    place = f"{SHOP}/models/{model}"
+    within = {"since": stamp(600), "until": stamp(-60)}
+    coverage = http.get(f"{place}/coverage", params=within).json()
+    return {
+        "rows": [row["id"] for row in rows_of(http, place)],
+        "labels": coverage["labelled"] + coverage["labelsWithoutPrediction"],
+        "measurements": len(http.get(f"{place}/measurements").json()),
+        "prediction": http.get(f"{SHOP}/predictions/{name}").status_code,
+        "series": f'model="{model}"' in http.get("/metrics").text,
+    }
+
+
+NOTHING = {"rows": [], "labels": 0, "measurements": 0, "prediction": 404, "series": False}
+
+
+def test_a_model_is_removed_with_all_that_is_kept_of_it(http: httpx.Client) -> None:
+    for model in ("gone", "stays"):
+        place = f"{SHOP}/models/{model}"
+        http.post(f"{place}/events", content=lines(event(f"{model}-1")), headers=NDJSON)
+        http.post(f"{place}/labels", json=[{"id": f"{model}-1", "label": "yes"}, {"id": f"{model}-2", "label": "no"}])
+        http.put(
+            f"{place}/measurements/m1",
+            json={"key": "m1", "time": stamp(), "namespace": "shop", "model": model, "verdict": "NoDrift"},
+        )
+    stays = kept(http, "stays", "stays-1")
+    assert kept(http, "gone", "gone-1") == stays | {"rows": ["gone-1"]}
+    answers = [http.delete(f"{SHOP}/models/gone") for _ in range(2)]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (200, {"removed": True}),
+        (200, {"removed": False}),
+    ]
+    assert kept(http, "gone", "gone-1") == NOTHING
+    assert kept(http, "stays", "stays-1") == stays | {"rows": ["stays-1"]}
+
+    def taken_anew() -> bool:
+        answer = http.post(f"{SHOP}/models/gone/events", content=lines(event("gone-1")), headers=NDJSON)
+        return bool(answer.json()["stored"])
+
+    until(taken_anew)
+    assert kept(http, "gone", "gone-1")["labels"] == 0
+
+
+def test_a_model_is_removed_by_who_may_write_there(http: httpx.Client) -> None:
+    assert http.delete("/v1/namespaces/clinic/models/heart").status_code == 403
+    assert http.delete(f"{SHOP}/models/heart", headers={"authorization": "Bearer no"}).status_code == 401
+    assert http.delete(f"{SHOP}/models/No").status_code == 422

@@ -257,3 +257,34 @@ def test_what_fails_is_its_own_and_the_rest_of_the_group_is_stored(tmp_path: Pat
         futures[1].result()
         store.take(at_noon("a"))
         assert store.ids() == ["a"]
+
+
+@pytest.mark.parametrize("rounds", [0, 1], ids=["before it was erased", "after"])
+def test_nothing_is_left_of_a_removed_model_though_the_process_ended(tmp_path: Path, rounds: int) -> None:
+    """Neither in rows nor in files; what came under its name since is another model's, and stays."""
+    with opened(tmp_path) as store:
+        store.take(at_noon("in-a-segment"), at_noon("again"))
+        store.roll()
+        store.take(at_noon("hot"))
+        store.label(Label(1, "hot", 0, "yes", None))
+        assert store.remove()
+        assert store.ids() == []
+        store.take(at_noon("new"))
+        for _ in range(rounds):
+            assert store.store.round() == []
+    with opened(tmp_path) as store:
+        for _ in range(3):
+            assert store.store.round() == []
+        assert store.ids() == ["new"]
+        assert store.take(at_noon("again"), at_noon("hot")) == records.Stored(2, 0)
+        assert store.metrics.registry.get_sample_value("refit_collector_expired_rows_total") == 0
+        with snapshots.snapshot(tmp_path, store.store.readers) as connection:
+            counts = {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608  # our own names
+                for table in ("models", "versions", "ids", "labels", "segments")
+            }
+            (path,) = connection.execute("SELECT path FROM segments").fetchone() or ("",)
+    assert counts == {"models": 1, "versions": 1, "ids": 3, "labels": 0, "segments": bool(path)}
+    assert [str(each.relative_to(tmp_path)) for each in (tmp_path / "segments").rglob("*.parquet")] == [path] * bool(
+        path
+    )

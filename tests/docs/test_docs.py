@@ -19,6 +19,8 @@ from refit.api.reasons import ConditionType, Reason
 from refit.api.signature import InputColumn, Signature
 from refit.shell.metrics import Metrics as OperatorMetrics
 from refit.shell.settings import Settings
+from refit_collector.settings import PREFIX as COLLECTOR_PREFIX
+from refit_collector.settings import Settings as CollectorSettings
 from refit_predictor.metrics import Metrics as PredictorMetrics
 from refit_predictor.tally import LogMetrics, Tally
 from refit_predictor.tally import Reason as LossReason
@@ -64,7 +66,9 @@ def refusals() -> set[str]:
     for path in (ROOT / "trainer_image" / "refit_trainer").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(func=ast.Name(id="RefusedError" | "DataRefusedError" | "ShadowFailedError"), args=[first, *_]):
+                case ast.Call(
+                    func=ast.Name(id="RefusedError" | "DataRefusedError" | "ShadowFailedError"), args=[first, *_]
+                ):
                     found.update(words(first))
                 case (
                     ast.keyword(arg="reason", value=value)
@@ -122,6 +126,29 @@ def test_every_setting_is_told_with_its_default() -> None:
         for name, field in Settings.model_fields.items()
     }
     assert {name: default.partition(";")[0] for name, default in told.items()} == declared
+
+
+def test_every_setting_of_the_collector_is_told_with_its_default() -> None:
+    told = {name: cells[0] for name, cells in rows(text_of("collector.md"), "REFIT_COLLECTOR_").items()}
+    in_words = {
+        "api_server": "the cluster's own",
+        "api_ca_file": "the pod's own",
+        "api_token_file": "the pod's own",
+    }
+    declared = {
+        f"{COLLECTOR_PREFIX}{name.upper()}": in_words.get(
+            name, "required" if field.is_required() else in_mib(field.default)
+        )
+        for name, field in CollectorSettings.model_fields.items()
+    }
+    assert told == declared
+
+
+def in_mib(default: object) -> str:
+    """A default as the page tells it."""
+    if isinstance(default, int) and default >= 2**20:
+        return f"{default // 2**20} MiB"
+    return str(default) if default else "none"
 
 
 def names(families: Iterable[Metric]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector_process import event, lines
-from refit_collector import records, snapshots, tasks, times, windows
+from refit_collector import records, removal, snapshots, tasks, times, windows
 from refit_collector.events import Bounds, read
 from refit_collector.labels import Label
 from refit_collector.metrics import Metrics
@@ -51,6 +51,11 @@ class Opened:
     def label(self, *found: Label, now: int = NOW) -> records.Labelled:
         return self.store.writer.submit(
             lambda connection: records.labels(connection, self.store.registry, "shop", "heart", found, now)
+        ).result()
+
+    def remove(self) -> bool:
+        return self.store.writer.submit(
+            lambda connection: removal.hide(connection, self.store.registry, "shop", "heart"), grows=False
         ).result()
 
     def window(self, asked: Asked = ALL, media: str = snapshots.ARROW) -> list[dict[str, Any]]:
