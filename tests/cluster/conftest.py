@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from real_cluster import RealCluster, Space, eventually
+from real_cluster import RealCluster, Space, namespace
 from refit_cluster import golang
 from refit_cluster.client import Client
 from refit_cluster.places import Places
 from refit_cluster.projectimages import references
 from refit_cluster.up import Cluster, tool
-
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +32,11 @@ def cluster() -> Iterator[RealCluster]:
 
 @pytest.fixture(scope="module")
 def space(cluster: RealCluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    """A namespace named after the module; it is gone afterwards, and so is all that was in it.
+    """A namespace named after the module.
 
-    It enforces the Pod Security Standard `restricted`: what Refit runs needs no more.
+    It enforces the Pod Security Standard `restricted`, since what Refit runs needs no more; a module whose model needs
+    more of KServe says so in POD_SECURITY.
     """
     name = request.module.__name__.rsplit(".", 1)[-1].removeprefix("test_").replace("_", "-")
-    found = Space(cluster, f"e2e-{name}")
-    path = f"/api/v1/namespaces/{found.name}"
-    if cluster.get(path) is not None:
-        cluster.client.delete(path)
-        eventually(lambda: cluster.get(path) is None, 120, f"the namespace {found.name} of an earlier run is gone")
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.name, "labels": RESTRICTED}}
-    cluster.client.create("/api/v1/namespaces", manifest).accepted()
-    yield found
-    cluster.client.delete(path)
+    with namespace(cluster, f"e2e-{name}", getattr(request.module, "POD_SECURITY", "restricted")) as found:
+        yield found

@@ -13,25 +13,27 @@ from refit.core.pods import container_security, pod_security
 LOAD = """
 import collections, json, sys, time, urllib.request
 url, body = sys.argv[1], json.dumps({"instances": [json.loads(sys.argv[2])]}).encode()
+pause = float(sys.argv[3])
 answers, failures = collections.Counter(), []
 while True:
     begun = time.monotonic()
     try:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=5) as response:
-            answers[response.headers["refit-model-version"]] += 1
+            answers[json.load(response)["model_version"]] += 1
     except Exception as error:
         failures.append(f"{time.time():.1f} {type(error).__name__} {error}")
     print(json.dumps({"answers": answers, "failures": failures}), flush=True)
-    time.sleep(max(0, 0.2 - (time.monotonic() - begun)))
+    time.sleep(max(0, pause - (time.monotonic() - begun)))
 """
-"""Five requests a second, from inside the cluster, each on a connection of its own, until deleted."""
+"""Requests from inside the cluster, each on a connection of its own, until deleted."""
 
 
 @contextmanager
-def loaded(space: Space, model: str, record: dict[str, Any]) -> Iterator[str]:
-    """The name of the pod, once it has its first answer; it is gone afterwards."""
-    url = f"http://{model}-predictor.{space.name}.svc/v1/models/{model}:predict"
+def loaded(space: Space, model: str, record: dict[str, Any], *, base: str = "", pause: float = 0.2) -> Iterator[str]:
+    """The name of the pod, once it has its first answer; it is gone afterwards. It asks at `base`, or the predictor,
+    as often as the pause between two requests says."""
+    url = f"{base or f'http://{model}-predictor.{space.name}.svc'}/v1/models/{model}:predict"
     name = f"load-{model}"
     manifest = {
         "apiVersion": "v1",
@@ -46,7 +48,7 @@ def loaded(space: Space, model: str, record: dict[str, Any]) -> Iterator[str]:
                 {
                     "name": "load",
                     "image": space.cluster.images["operator"],
-                    "command": ["python", "-c", LOAD, url, json.dumps(record)],
+                    "command": ["python", "-c", LOAD, url, json.dumps(record), str(pause)],
                     "securityContext": container_security(),
                 }
             ],

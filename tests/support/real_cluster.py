@@ -22,6 +22,7 @@ Manifest = dict[str, Any]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 POLL_SECONDS = 0.5
 SYSTEM = "refit-system"
+ENFORCED = "pod-security.kubernetes.io/enforce"
 OPERATOR = "system:serviceaccount:refit-system:refit-operator"
 
 
@@ -189,3 +190,17 @@ class Space:
             for event in self.cluster.audited("create", "jobs", self.name)
             if event["user"]["username"] == OPERATOR and event["requestReceivedTimestamp"][:seconds] >= born[:seconds]
         ]
+
+
+@contextmanager
+def namespace(cluster: RealCluster, name: str, level: str) -> Iterator[Space]:
+    """A namespace that enforces that level; it is gone afterwards, and so is all that was in it."""
+    found = Space(cluster, name)
+    path = f"/api/v1/namespaces/{found.name}"
+    if cluster.get(path) is not None:
+        cluster.client.delete(path)
+        eventually(lambda: cluster.get(path) is None, 120, f"the namespace {found.name} of an earlier run is gone")
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.name, "labels": {ENFORCED: level}}}
+    cluster.client.create("/api/v1/namespaces", manifest).accepted()
+    yield found
+    cluster.client.delete(path)
