@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -37,9 +38,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def serve(body: bytes, status: int = 200) -> TestServer:
-    async def metrics(request: web.Request) -> web.Response:
+    """A pod's server; it gives its page in two pieces, the second when the first has been read."""
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
         assert request.path == "/metrics"
-        return web.Response(body=body, status=status)
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        half = body.rfind(b"refit_predictor_requests_total{")
+        for part in (body[:half], body[half:]):
+            await response.write(part)
+            await asyncio.sleep(0)
+        return response
 
     application = web.Application()
     application.router.add_get("/{path:.*}", metrics)
@@ -54,6 +63,11 @@ async def serve(body: bytes, status: int = 200) -> TestServer:
         pytest.param([], Traffic(problem="none of its pods has an address"), id="there are none"),
         pytest.param([page()], Traffic(), id="nothing was asked"),
         pytest.param([page(500, 422)], Traffic(requests=2, errors=2), id="a refusal is an error as a failure is"),
+        pytest.param(
+            [b"refit_predictor_requests_total{code="],
+            Traffic(problem="could not convert string to float: '{code='"),
+            id="a page that ends in the middle",
+        ),
         pytest.param([page(500), page(200, 200)], Traffic(requests=3, errors=1), id="pods count together"),
     ],
 )

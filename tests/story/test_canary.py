@@ -360,11 +360,16 @@ async def test_a_model_without_the_field_has_no_word_of_it(life: Life) -> None:
     assert (life.condition("Canary"), life.status().canary, life.cluster.names(INFERENCE_GRAPH)) == (("", ""), None, [])
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["a canary that passes", "a canary that fails"])
+ENDS = {
+    "passes": ({"heart": "2"}, 0, ("True", "CanaryPassed")),
+    "fails": ({"heart": "1"}, 0, ("False", "CanaryFailed")),
+    "is taken back": ({"heart": "1"}, 0, ("False", "CanaryAborted")),
+}
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: f"a canary that {end}")
 @pytest.mark.parametrize("broken", range(16), ids=lambda number: f"the operator dies before write {number}")
-async def test_a_crash_between_any_two_writes_is_repaired_by_the_next_pass(
-    life: Life, broken: int, *, fails: bool
-) -> None:
+async def test_a_crash_between_any_two_writes_is_repaired_by_the_next_pass(life: Life, broken: int, end: str) -> None:
     async def careful(times: int = 1) -> None:
         for _ in range(times):
             try:
@@ -388,13 +393,13 @@ async def test_a_crash_between_any_two_writes_is_repaired_by_the_next_pass(
     life.endpoint.counted = Traffic(requests=1)
     route(life.cluster)
     await careful(2)
-    life.endpoint.counted = Traffic(requests=101, errors=50) if fails else WELL
+    if end == "is taken back":
+        life.declare(training=CHANGED)
+    life.endpoint.counted = Traffic(requests=101, errors=50) if end == "fails" else WELL
     life.now += minutes(1)
     await careful(2)
     roll_out(life.cluster)
     await careful(2)
     route(life.cluster)
     await careful(2)
-    assert (services(life), weight(life), life.condition("Canary")) == (
-        ({"heart": "1"}, 0, ("False", "CanaryFailed")) if fails else ({"heart": "2"}, 0, ("True", "CanaryPassed"))
-    )
+    assert (services(life), weight(life), life.condition("Canary")) == ENDS[end]

@@ -58,9 +58,9 @@ class Endpoint:
             return Traffic(problem="none of its pods has an address")
         try:
             texts = [await self._bytes("GET", address + METRICS_PATH) for address in addresses]
-        except EndpointError as error:
+            answers = [answer for text in texts for answer in answers_of(text.decode())]
+        except (EndpointError, ValueError) as error:
             return Traffic(problem=str(error)[:512])
-        answers = [answer for text in texts for answer in answers_of(text.decode(errors="replace"))]
         return Traffic(
             requests=sum(count for _, count in answers),
             errors=sum(count for code, count in answers if not code.startswith("2")),
@@ -92,7 +92,7 @@ class Endpoint:
             async with self._session.request(method, url, timeout=TIMEOUT) as response:
                 if response.status != 200:  # noqa: PLR2004
                     raise EndpointError(f"{method} {url}: {response.status}")
-                return await response.content.read(BODY_LIMIT)
+                return await _whole(response.content)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise EndpointError(f"{method} {url}: {type(error).__name__} {error}") from error
 
@@ -102,6 +102,17 @@ def _is_of(record: VersionRecord, answer: dict[str, Any]) -> None:
     version = answer.get("model_version")
     if version is not None and str(version) != str(record.version):
         raise EndpointError(f"version {version} answered the golden request, not {record.version}")
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """All of a body, up to the limit; one read gives no more than has arrived."""
+    parts, size = [], 0
+    async for part in content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise EndpointError(f"the answer has more than {BODY_LIMIT} bytes")
+    return b"".join(parts)
 
 
 def answers_of(metrics: str) -> list[tuple[str, int]]:
