@@ -169,7 +169,7 @@ REQUESTS: dict[str, Mapping[str, Any]] = {
     "a change": {"action": "ChangeConfig", "parameters": {"config": {"training.folds": "Größe"}}},
 }
 APPROVALS = {
-    "alice@example.org": {"decision": "Approved", "proposalDigest": "sha256:" + "0" * 64},
+    "alice@example.org": {"decision": "Approved", "proposalDigest": "sha256:" + "0" * 64, "groups": ["ml:leads"]},
     "CN=Zoë O'Neil": {"decision": "Rejected", "proposalDigest": "sha256:" + "f" * 64, "reason": "not at night"},
 }
 ALL: list[tuple[str, type[BaseModel], str, Mapping[str, Mapping[str, Any]]]] = [
