@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -38,23 +37,20 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def serve(body: bytes, status: int = 200) -> TestServer:
-    """A pod's server; it gives its page in two pieces, the second when the first has been read."""
+    """A pod's server."""
 
-    async def metrics(request: web.Request) -> web.StreamResponse:
+    async def metrics(request: web.Request) -> web.Response:
         assert request.path == "/metrics"
-        response = web.StreamResponse(status=status)
-        await response.prepare(request)
-        half = body.rfind(b"refit_predictor_requests_total{")
-        for part in (body[:half], body[half:]):
-            await response.write(part)
-            await asyncio.sleep(0)
-        return response
+        return web.Response(body=body, status=status)
 
     application = web.Application()
     application.router.add_get("/{path:.*}", metrics)
     server = TestServer(application)
     await server.start_server()
     return server
+
+
+LONG = b"# HELP more than what arrives at once\n" * 20_000
 
 
 @pytest.mark.parametrize(
@@ -68,6 +64,7 @@ async def serve(body: bytes, status: int = 200) -> TestServer:
             Traffic(problem="could not convert string to float: '{code='"),
             id="a page that ends in the middle",
         ),
+        pytest.param([LONG + page(500)], Traffic(requests=1, errors=1), id="a long page is read to its end"),
         pytest.param([page(500), page(200, 200)], Traffic(requests=3, errors=1), id="pods count together"),
     ],
 )
