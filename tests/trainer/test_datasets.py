@@ -146,3 +146,49 @@ def test_a_column_that_gives_the_answer_away_is_suspect(
     table["copy"] = column(table)
     found = suspicion(prepared(made, table, **(made.regression if changes else {})), {})
     assert (found.passed, "SuspectLeak" in found.message, said in found.message) == (True, bool(said), True)
+
+
+@pytest.mark.parametrize(
+    ("change", "measured", "changes", "said"),
+    [
+        pytest.param(lambda t: t, {}, {}, "", id="62 nothing to say"),
+        pytest.param(
+            lambda t: {name: values * 2 for name, values in t.items()}, {}, {},
+            "70 of 80 held-out rows are training rows, too; data.cleaning.duplicates: Drop removes them",
+            id="62 every row twice, on both sides",
+        ),
+        pytest.param(
+            lambda t: {name: values * 2 for name, values in t.items()}, {},
+            {"spec__data__cleaning": {"duplicates": "Drop"}}, "",
+            id="62 every row twice, and dropped",
+        ),
+        pytest.param(
+            lambda t: {name: values + values[:8] for name, values in t.items()}, {}, {}, "",
+            id="62 a few rows that come again are left to the check of repeated rows",
+        ),
+        pytest.param(
+            lambda t: t | {"patient": [1000 + n for n in range(len(t["ill"]))]}, {}, {},
+            "'patient' only numbers the rows; add it to data.ignore",
+            id="62 an id that counts up",
+        ),
+        pytest.param(
+            lambda t: t | {"patient": [3 * n for n in range(len(t["ill"]))]}, {}, {}, "",
+            id="62 different whole numbers that are no count",
+        ),
+        pytest.param(
+            lambda t: t, {Metric.ROC_AUC: 1.0}, {}, "every held-out row is predicted perfectly (ROC AUC 1.0)",
+            id="62 an AUC of 1",
+        ),
+        pytest.param(
+            lambda t: t, {Metric.R2: 0.99995}, {"regression": True},
+            "every held-out row is predicted perfectly (R2 over 0.9999)",
+            id="62 an R2 of 1",
+        ),
+    ],
+)  # fmt: skip
+def test_what_makes_a_model_look_better_than_it_is_is_suspect(
+    made: Any, change: Any, measured: dict[Metric, float], changes: dict[str, Any], said: str
+) -> None:
+    more = made.regression if changes.pop("regression", False) else changes
+    found = suspicion(prepared(made, change(made.patients()), **more), measured)
+    assert (found.passed, found.message) == (True, f"warning: SuspectLeak: {said}" if said else "")

@@ -1,6 +1,12 @@
-"""A suspicion worth a warning: a column that alone tells the answer is rarely known when a prediction is asked for."""
+"""Suspicions worth a warning: what makes a model look better on held-out rows than it will be on requests.
+
+A column that alone tells the answer is rarely known when a prediction is asked for; a row number tells nothing of
+a new row; a held-out row that was learned from proves nothing; and nobody is right every time.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +15,53 @@ from refit.api.dataspec import ColumnType
 from refit.api.metrics import Metric
 from refit.api.results import CheckOutcome
 from refit_trainer.checks import shortened
-from refit_trainer.datasets import Dataset
+from refit_trainer.datasets import Dataset, named
+from refit_trainer.lineages import fingerprints
 
 CHECK = "leak"
 ALIKE = 0.9999
-"""Correlation of a number with a number to be predicted from which one is a copy of the other."""
+"""Correlation of a number with a number to be predicted from which one is a copy of the other; and an R2 that is no model's."""
+OVERLAP = 0.1
+"""Share of the held-out rows that may be training rows, too: where columns are few and coarse, some agree by chance."""
 
 
 def suspicion(dataset: Dataset, measured: dict[Metric, float]) -> CheckOutcome:
-    """Which columns alone predict perfectly; a warning, since a lawful rule may do so too."""
-    telling = [column.name for column in dataset.inputs if _tells(dataset, column.name, column.type)]
-    said = ""
-    if telling:
-        said = f"warning: SuspectLeak: {', '.join(map(repr, telling))} alone predicts every training row; is it known beforehand?"
-    elif measured.get(Metric.ROC_AUC) == 1.0:
-        said = "warning: SuspectLeak: every held-out row is predicted perfectly (ROC AUC 1.0)"
+    """Whatever of it is found; a warning, since a lawful rule may do so too."""
+    found = [*_overlap(dataset), *_telling(dataset, measured), *_row_numbers(dataset)]
+    said = f"warning: SuspectLeak: {'; '.join(found)}" if found else ""
     return CheckOutcome(name=CHECK, passed=True, message=shortened(said, 256))
+
+
+def _overlap(dataset: Dataset) -> Iterator[str]:
+    learned, held = (fingerprints(rows.frame, named(dataset, rows)) for rows in (dataset.training, dataset.held_out))
+    known = int(np.isin(held, learned).sum())
+    if known > OVERLAP * len(held):
+        yield f"{known} of {len(held)} held-out rows are training rows, too; data.cleaning.duplicates: Drop removes them"
+
+
+def _telling(dataset: Dataset, measured: dict[Metric, float]) -> Iterator[str]:
+    telling = [column.name for column in dataset.inputs if _tells(dataset, column.name, column.type)]
+    if telling:
+        yield f"{', '.join(map(repr, telling))} alone predicts every training row; is it known beforehand?"
+    elif measured.get(Metric.ROC_AUC) == 1.0:
+        yield "every held-out row is predicted perfectly (ROC AUC 1.0)"
+    elif measured.get(Metric.R2, 0.0) > ALIKE:
+        yield f"every held-out row is predicted perfectly (R2 over {ALIKE})"
+
+
+def _row_numbers(dataset: Dataset) -> Iterator[str]:
+    for name in dataset.numbers:
+        values = np.concatenate(
+            [rows.frame[name].to_numpy(np.float64) for rows in (dataset.training, dataset.held_out)]
+        )
+        if _counts_up(np.sort(values)):
+            yield f"{name!r} only numbers the rows; add it to data.ignore"
+
+
+def _counts_up(values: NDArray[np.float64]) -> bool:
+    """Whether sorted values are whole, each once, and hardly any is left out; a missing one is last, and none is."""
+    whole = bool(np.isfinite(values[-1])) and bool(np.all(values == np.round(values)))
+    return whole and bool(np.all(np.diff(values) > 0)) and bool(np.ptp(values) < len(values) / (1 - OVERLAP))
 
 
 def _tells(dataset: Dataset, name: str, kind: ColumnType) -> bool:
