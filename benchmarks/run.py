@@ -15,7 +15,19 @@ from figures import Figure, table
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "out" / "bench.json"
-NAMES = ("predictor", "request_log", "apply_to_url", "operator_scale", "intake", "monitor", "collector", "approval", "repair")
+NAMES = (
+    "predictor",
+    "request_log",
+    "apply_to_url",
+    "operator_scale",
+    "intake",
+    "monitor",
+    "collector",
+    "approval",
+    "repair",
+    "rollback",
+    "promotion",
+)
 """Each is a module here with a function `run` that returns its records."""
 
 
