@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from real_cluster import EXAMPLES, OPERATOR, SYSTEM, RealCluster
+from real_cluster import EXAMPLES, OPERATOR, SYSTEM, RealCluster, events
 
 pytestmark = pytest.mark.cluster
 
@@ -38,17 +38,15 @@ def granted() -> set[Right]:
 
 def asked(cluster: RealCluster) -> Iterator[tuple[Right, int]]:
     assert cluster.audit_log is not None
-    with cluster.audit_log.open(encoding="utf-8") as lines:
-        for line in lines:
-            event = json.loads(line) if line.endswith("\n") else {}
-            if (event.get("user") or {}).get("username") != OPERATOR or "objectRef" not in event:
-                continue
-            target = event["objectRef"]
-            resource = target["resource"] + (f"/{target['subresource']}" if target.get("subresource") else "")
-            code = (event.get("responseStatus") or {}).get("code", 200)
-            yield (target.get("apiGroup", ""), resource, event["verb"]), code
-            if (event["verb"], code) == ("patch", 201):  # an apply that created it needed both rights
-                yield (target.get("apiGroup", ""), resource, "create"), code
+    for event in events(cluster.audit_log, OPERATOR):
+        if (event.get("user") or {}).get("username") != OPERATOR or "objectRef" not in event:
+            continue
+        target = event["objectRef"]
+        resource = target["resource"] + (f"/{target['subresource']}" if target.get("subresource") else "")
+        code = (event.get("responseStatus") or {}).get("code", 200)
+        yield (target.get("apiGroup", ""), resource, event["verb"]), code
+        if (event["verb"], code) == ("patch", 201):  # an apply that created it needed both rights
+            yield (target.get("apiGroup", ""), resource, "create"), code
 
 
 def test_no_right_is_a_wildcard() -> None:

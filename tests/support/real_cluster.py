@@ -92,7 +92,7 @@ class RealCluster:
         assert self.audit_log is not None
         return [
             event
-            for event in _events(self.audit_log)
+            for event in events(self.audit_log, namespace)
             if event["verb"] == verb
             and (event.get("objectRef") or {}).get("resource") == resource
             and (event.get("objectRef") or {}).get("namespace") == namespace
@@ -101,11 +101,13 @@ class RealCluster:
         ]
 
 
-def _events(log: Path) -> Iterator[Manifest]:
-    with log.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
+def events(log: Path, about: str) -> Iterator[Manifest]:
+    """The audited requests whose line holds that text, the oldest first; the API server begins a new file now and then."""
+    for path in (*sorted(log.parent.glob(f"{log.stem}-*{log.suffix}")), log):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if about in line and line.endswith("\n"):
+                    yield json.loads(line)
 
 
 @dataclass(frozen=True)
