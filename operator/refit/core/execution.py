@@ -74,15 +74,12 @@ def with_begun(seen: Observed, now: datetime) -> Observed:
 
 def _unheld(deployment: Deployment) -> ModelDeploymentStatus:
     """A hold ends when another model is declared, and when a training begins that somebody asked for."""
-    status, hold = deployment.status, deployment.status.hold
-    training = status.training
-    trained = training is not None and training.start_time is not None and hold is not None
-    asked = (
-        trained and training is not None and hold is not None and moment(training.start_time or "") > moment(hold.since)
-    )
-    if hold is None or (hold.spec_hash == deployment.spec_hash and not asked):
+    status, hold, training = deployment.status, deployment.status.hold, deployment.status.training
+    if hold is None:
         return status
-    return status.model_copy(update={"hold": None})
+    began = training.start_time if training is not None else None
+    asked = began is not None and moment(began) > moment(hold.since)
+    return status.model_copy(update={"hold": None}) if asked or hold.spec_hash != deployment.spec_hash else status
 
 
 def retraining(requests: Iterable[RequestSeen]) -> RequestSeen | None:
@@ -92,10 +89,10 @@ def retraining(requests: Iterable[RequestSeen]) -> RequestSeen | None:
 
 def follow(request: RequestSeen, scene: Scene, alerts: tuple[AlertSeen, ...]) -> Found:
     """How far the request has come."""
-    if (request.standing.intent is not None and not intended(request)) or request.status.execution is None:
-        return _not_done(request, "the ledger holds an intent of another digest; nothing is carried out")
     if request.standing.intent is None:
         return _not_done(request, "the ledger holds no intent of it; nothing is carried out without one")
+    if not intended(request):
+        return _not_done(request, "the ledger holds an intent of another digest; nothing is carried out")
     progress = ACTIONS[request.spec.action].progress(request, scene)
     if progress.course is Course.RUNNING:
         return Found(phase=RequestPhase.EXECUTING, reason=Reason.EXECUTING, message=progress.message)
@@ -131,9 +128,9 @@ def _baked(request: RequestSeen, progress: Progress, bake: Bake, scene: Scene, a
     execution = request.status.execution
     since = moment(execution.done_time) if execution is not None and execution.done_time else scene.now
     end = since + timedelta(seconds=bake.seconds)
-    trouble = _trouble(request, scene, alerts)
+    low = _low_quality(scene)
     # Failing quality needs no more watching; an alert needs its time to resolve.
-    if scene.now < end and not _quality_low(scene):
+    if scene.now < end and not low:
         message = f"{progress.message}; watched until {stamp(end)}"
         return Found(
             phase=RequestPhase.EXECUTING,
@@ -142,6 +139,7 @@ def _baked(request: RequestSeen, progress: Progress, bake: Bake, scene: Scene, a
             done_at=since,
             again_after=end - scene.now,
         )
+    trouble = low or _still_firing(request, alerts)
     if not trouble:
         return _done(request, progress, scene)
     origin = execution.from_version if execution is not None else None
@@ -154,20 +152,20 @@ def _baked(request: RequestSeen, progress: Progress, bake: Bake, scene: Scene, a
     return Found(phase=found.phase, reason=Reason.RETURNED, message=found.message, outcome=found.outcome, status=back)
 
 
-def _trouble(request: RequestSeen, scene: Scene, alerts: tuple[AlertSeen, ...]) -> str:
-    """What says, after the time of watching, that the repair repaired nothing; empty if nothing does."""
+def _low_quality(scene: Scene) -> str:
+    """What labels say against the version that serves now; empty if nothing."""
+    last = scene.status.last_measurement
+    if last is None or last.quality is None or last.version != _served_version(scene):
+        return ""
+    low = last.quality.verdict == QualityVerdict.LOW
+    return f"the new version's quality is low: {last.quality.message}" if low else ""
+
+
+def _still_firing(request: RequestSeen, alerts: tuple[AlertSeen, ...]) -> str:
+    """The alerts the request was made for that have not stopped; empty if all have."""
     asked = {(alert.fingerprint, alert.starts_at) for alert in request.spec.trigger.alerts}
     still = sorted({alert.name for alert in alerts if (alert.fingerprint, alert.starts_at) in asked})
-    if _quality_low(scene):
-        last = scene.status.last_measurement
-        return f"the new version's quality is low: {last.quality.message if last and last.quality else ''}"
     return f"{', '.join(still)} still fires" if still else ""
-
-
-def _quality_low(scene: Scene) -> bool:
-    last = scene.status.last_measurement
-    measured = last is not None and last.version == _served_version(scene) and last.quality is not None
-    return bool(measured and last and last.quality and last.quality.verdict == QualityVerdict.LOW)
 
 
 def _served_version(scene: Scene) -> int | None:

@@ -43,11 +43,10 @@ def end_of(request: RequestSeen, seen: Observed, now: datetime) -> Next | None:
     if twin is not None:
         message = f"{twin.name} asks for the same and is open; decide on that one"
         return Next(phase=RequestPhase.SUPERSEDED, reason=Reason.DUPLICATE, message=message)
-    approved = any(entry for entry in (request.status.approvals or {}).values())
     problem = ACTIONS[spec.action].problem(deployment, request)
     if problem is not None:
         # What somebody agreed to and became impossible since was overtaken; the rest was never possible.
-        phase = RequestPhase.SUPERSEDED if approved else RequestPhase.FAILED
+        phase = RequestPhase.SUPERSEDED if request.status.approvals else RequestPhase.FAILED
         return Next(phase=phase, reason=problem[0], message=problem[1])
     return None
 

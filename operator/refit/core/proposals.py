@@ -183,9 +183,7 @@ def _text(
 ) -> str:
     expected = ""
     if predicted is not None:
-        expected = (
-            f"; predicted {predicted.metric} {predicted.now} -> {predicted.predicted} [{predicted.low}, {predicted.high}]"
-        )
+        expected = f"; predicted {predicted.metric} {predicted.now} -> {predicted.predicted} [{predicted.low}, {predicted.high}]"
     elif estimate is not None and estimate.message:
         expected = f"; no prediction: {estimate.message}"
     why = diagnosis.reasoning if diagnosis is not None else request.spec.note

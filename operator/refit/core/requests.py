@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.outcome import Execution
 from refit.api.proposal import Proposal
 from refit.api.reasons import ConditionType, Reason
 from refit.api.remediation import Remediation, RemediationMode
-from refit.api.remediationrequest import (
-    Diagnosis,
-    RequestPhase,
-)
+from refit.api.remediationrequest import Diagnosis, RequestPhase
 from refit.api.times import moment, stamp
 from refit.core import entries, execution, impact
 from refit.core.actions import ACTIONS
@@ -28,6 +26,7 @@ from refit.core.course import Scene
 from refit.core.observed import AlertSeen, Config, Manifest, Observed, RequestSeen
 from refit.core.obstacles import end_of, obstacle_to, occupation
 from refit.core.proposals import proposal
+from refit.core.rollouts import begun_by
 
 WAIT = timedelta(seconds=5)
 """How soon to look again at what waits for something that makes no event."""
@@ -128,7 +127,7 @@ def _next(
             message=message,
             update=update,
             create=estimated.create,
-            again_after=impact_deadline(deployment.spec.remediation),
+            again_after=_impact_deadline(deployment.spec.remediation),
         )
     anew = proposal(deployment, request, stated, estimated.estimate, estimated.told, seen.guard_version)
     remediation = deployment.spec.remediation
@@ -140,18 +139,17 @@ def _next(
     if decided.ruling in CLOSING:
         phase = CLOSING[decided.ruling]
         return Next(phase=phase, reason=decided.reason, message=decided.message, update=update, approved=decided)
+    update["proposal"] = anew
     if decided.ruling is not Ruling.APPROVED:
         # Nobody has agreed to what stands there yet, so what stands there may still follow the world.
-        update["proposal"] = anew
         return Next(
             phase=RequestPhase.AWAITING_APPROVAL,
             reason=decided.reason,
             message=decided.message,
             update=update,
             approved=decided,
-            again_after=_until(anew.expires_at, now),
+            again_after=moment(anew.expires_at) - now if anew.expires_at is not None else None,
         )
-    update["proposal"] = anew
     obstacle = obstacle_to(request, seen, remediation, busy, now)
     if obstacle is not None:
         reason, message = obstacle
@@ -168,7 +166,7 @@ CLOSING = {
 }
 
 
-def impact_deadline(remediation: Remediation | None) -> timedelta:
+def _impact_deadline(remediation: Remediation | None) -> timedelta:
     """How soon to look at an estimate whose Job makes no event any more."""
     return timedelta(seconds=(remediation or Remediation()).retraining.trial_seconds + impact.GRACE_SECONDS)
 
@@ -232,14 +230,14 @@ def _follow(request: RequestSeen, scene: Scene, alerts: tuple[AlertSeen, ...], l
 
 def _late(request: RequestSeen, status: ModelDeploymentStatus) -> Next | None:
     """The realised impact of a request that ended before anybody knew it."""
-    outcome, ready = request.status.outcome, request.status.conditions
+    outcome = request.status.outcome
     if request.status.phase != RequestPhase.EXECUTED or outcome is None or outcome.realised_impact is not None:
         return None
-    version = next((record.version for record in status.history if record.request == request.name), None)
+    version = next((record.version for record in status.history if begun_by(record, request)), None)
     found = execution.realised(request.status.proposal, version, status.last_measurement)
     if found is None:
         return None
-    told = next((condition for condition in ready if condition.type == ConditionType.READY), None)
+    told = find(request.status.conditions, ConditionType.READY)
     return Next(
         phase=RequestPhase.EXECUTED,
         reason=Reason.EXECUTED,
@@ -253,10 +251,6 @@ def _finished_job(request: RequestSeen, following: Next) -> tuple[str, ...]:
     estimate = request.status.estimate
     closed = following.phase not in (RequestPhase.PENDING, RequestPhase.AWAITING_APPROVAL, RequestPhase.EXECUTING)
     return (estimate.job,) if estimate is not None and request.job is not None and closed else ()
-
-
-def _until(time: str | None, now: datetime) -> timedelta | None:
-    return max(moment(time) - now, timedelta(milliseconds=50)) if time is not None else None
 
 
 def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:

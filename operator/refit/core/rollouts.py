@@ -77,7 +77,9 @@ def roll_to(
             }
         )
         if other.version == version
-        else other.model_copy(update={"state": VersionState.RETIRED, "message": f"{request.name} came before it served"})
+        else other.model_copy(
+            update={"state": VersionState.RETIRED, "message": f"{request.name} came before it served"}
+        )
         if other.state == VersionState.CANDIDATE
         else other
         for other in status.history
