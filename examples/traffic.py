@@ -9,9 +9,13 @@ import os
 import random
 import sys
 import urllib.request
+from typing import Any
+
+BLOCKED = 3
+"""Vessels that an X-ray shows to be narrow: as many as the data counts."""
 
 
-def patients(count):
+def patients(count: int) -> list[dict[str, Any]]:
     """The same patients each time."""
     draw = random.Random(7)
     return [
@@ -34,26 +38,24 @@ def patients(count):
     ]
 
 
-def is_ill(patient):
+def is_ill(patient: dict[str, Any]) -> bool:
     """How it turns out among these: a slow heart says little at their age, vessels and the thallium test say much."""
-    return patient["ca"] == 3 or (patient["thal"] == "7" and patient["cp"] == "4")
+    return patient["ca"] == BLOCKED or (patient["thal"] == "7" and patient["cp"] == "4")
 
 
-def post(url, body, **headers):
+def post(url: str, body: object, **headers: str) -> Any:
     """The answer to a body of JSON."""
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
-    )
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request) as response:
         return json.load(response)
 
 
-def ask(url, count):
+def ask(url: str, count: str) -> None:
     answered = post(f"{url}/v1/models/heart:predict", {"instances": patients(int(count))})
     print(answered["id"])
 
 
-def label(collector, namespace, inference, count):
+def label(collector: str, namespace: str, inference: str, count: str) -> None:
     found = [
         {"id": inference, "row": row, "label": str(int(is_ill(patient)))}
         for row, patient in enumerate(patients(int(count)))
