@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 import statistics
 import sys
 import time
@@ -25,12 +24,7 @@ sys.path[:0] = [str(ROOT / "cluster"), str(ROOT / "tests" / "support")]
 
 from figures import Figure, tell  # noqa: E402  # found by the line above
 
-from real_cluster import Manifest, RealCluster, Space, eventually  # noqa: E402
-from refit_cluster import golang  # noqa: E402
-from refit_cluster.client import Client  # noqa: E402
-from refit_cluster.places import Places  # noqa: E402
-from refit_cluster.projectimages import references  # noqa: E402
-from refit_cluster.up import Cluster, tool  # noqa: E402
+from real_cluster import Manifest, Space, eventually, namespace, opened  # noqa: E402
 
 NAMESPACE = "bench-apply"
 RECORDS = json.loads((ROOT / "examples" / "request-v1.json").read_text())
@@ -38,26 +32,9 @@ RECORDS = json.loads((ROOT / "examples" / "request-v1.json").read_text())
 
 def run(runs: int = 3) -> list[dict[str, Any]]:
     """One record per figure; medians over the runs."""
-    places = Places.from_env(os.environ)
-    known = Cluster.read(places)
-    if known is None or known.kubeconfig is None:
-        raise SystemExit("there is no cluster: run `make cluster-up images deploy`")
-    kubectl = (str(tool(golang.KUBERNETES, "kubectl", places)), "--kubeconfig", str(known.kubeconfig))
-    with Client(known.kubeconfig) as client:
-        cluster = RealCluster(client, kubectl, known.audit_log, references(places))
-        space = _fresh(Space(cluster, NAMESPACE))
+    with opened() as cluster, namespace(cluster, NAMESPACE, "privileged") as space:
         rounds = [_round(space, number) for number in range(runs)]
-        client.delete(f"/api/v1/namespaces/{NAMESPACE}")
     return [figure.record() for figure in _figures(rounds)]
-
-
-def _fresh(space: Space) -> Space:
-    path = f"/api/v1/namespaces/{space.name}"
-    space.cluster.client.delete(path)
-    eventually(lambda: space.cluster.get(path) is None, 120, f"an earlier {space.name} is gone")
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.name}}
-    space.cluster.client.create("/api/v1/namespaces", manifest).accepted()
-    return space
 
 
 def _round(space: Space, number: int) -> dict[str, float]:

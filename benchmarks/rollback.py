@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 import statistics
 import sys
 import time
@@ -23,12 +22,7 @@ sys.path[:0] = [str(ROOT / part) for part in ("cluster", "tests/support", "bench
 from figures import Figure, tell  # noqa: E402  # found by the line above
 
 from load import counted, loaded  # noqa: E402
-from real_cluster import Manifest, RealCluster, Space, eventually  # noqa: E402
-from refit_cluster import golang  # noqa: E402
-from refit_cluster.client import Client  # noqa: E402
-from refit_cluster.places import Places  # noqa: E402
-from refit_cluster.projectimages import references  # noqa: E402
-from refit_cluster.up import Cluster, tool  # noqa: E402
+from real_cluster import Manifest, Space, eventually, namespace, opened  # noqa: E402
 from specs import RECORD, heart  # noqa: E402
 
 NAMESPACE, APPROVER = "bench-rollback", "bench-approver"
@@ -37,14 +31,8 @@ SECONDS = 20.0
 
 def run(runs: int = 3) -> list[dict[str, Any]]:
     """One record per figure; medians over the runs."""
-    places = Places.from_env(os.environ)
-    known = Cluster.read(places)
-    if known is None or known.kubeconfig is None:
-        raise SystemExit("there is no cluster: run `make cluster-up images deploy`")
-    kubectl = (str(tool(golang.KUBERNETES, "kubectl", places)), "--kubeconfig", str(known.kubeconfig))
-    with Client(known.kubeconfig) as client:
-        cluster = RealCluster(client, kubectl, known.audit_log, references(places))
-        space = _prepared(Space(cluster, NAMESPACE))
+    with opened() as cluster, namespace(cluster, NAMESPACE, "privileged") as space:
+        _prepare(space)
         taken: dict[str, list[float]] = {"Rollback": [], "Promote": []}
         with loaded(space, "heart", RECORD) as load:
             for number in range(runs):
@@ -52,17 +40,11 @@ def run(runs: int = 3) -> list[dict[str, Any]]:
                     seconds.append(_carried_out(space, f"{action.lower()}-{number}", action))
             failures = len(counted(space, load)["failures"])
         alone = statistics.median(_by_hand(space, number) for number in range(runs))
-        client.delete(f"/api/v1/namespaces/{NAMESPACE}")
     return [figure.record() for figure in _figures(taken, failures, alone)]
 
 
-def _prepared(space: Space) -> Space:
+def _prepare(space: Space) -> None:
     """A model with two versions, and somebody who may approve."""
-    path = f"/api/v1/namespaces/{space.name}"
-    space.cluster.client.delete(path)
-    eventually(lambda: space.cluster.get(path) is None, 120, f"an earlier {space.name} is gone")
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.name}}
-    space.cluster.client.create("/api/v1/namespaces", manifest).accepted()
     space.declare("heart", heart() | {"remediation": {"mode": "Act"}})
     space.becomes_ready("heart")
     other = [{"algorithm": "LogisticRegression", "parameters": {"C": "0.01"}}]
@@ -70,7 +52,6 @@ def _prepared(space: Space) -> Space:
     eventually(lambda: len(_served(space)) == 2, 240, "the second version serves")  # noqa: PLR2004  # a retired one, and it
     role = ("create", "rolebinding", "approver", "--clusterrole=refit-approver", f"--user={APPROVER}", "-n", space.name)
     space.cluster.run(*role)
-    return space
 
 
 def _served(space: Space) -> list[Manifest]:

@@ -233,7 +233,7 @@ def test_every_request_is_explained(phase: RequestPhase, action: Action) -> None
 
 
 def test_every_reason_has_its_advice() -> None:
-    assert set(advice.TODO) == set(Reason)
+    assert set(advice.WHAT_TO_DO) == set(Reason)
     assert {kind for kind, _ in advice.SENTENCES} <= set(ConditionType)
     assert {status for _, status in advice.SENTENCES} <= set(ConditionStatus)
     assert set(advice.TROUBLES) <= set(advice.SENTENCES)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from real_cluster import RealCluster, Space, namespace
-from refit_cluster import golang
-from refit_cluster.client import Client
-from refit_cluster.places import Places
-from refit_cluster.projectimages import references
-from refit_cluster.up import Cluster, tool
+from real_cluster import RealCluster, Space, namespace, opened
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[RealCluster]:
-    places = Places.from_env(os.environ)
-    known = Cluster.read(places)
-    if known is None or known.kubeconfig is None:
-        pytest.fail("there is no cluster: run `make cluster-up images deploy`, or `make test`")
-    kubectl = (str(tool(golang.KUBERNETES, "kubectl", places)), "--kubeconfig", str(known.kubeconfig))
-    with Client(known.kubeconfig) as client:
-        found = RealCluster(client, kubectl, known.audit_log, references(places))
+    with opened() as found:
         deployed = found.get("/apis/apps/v1/namespaces/refit-system/deployments/refit-operator")
         if deployed is None:
             pytest.fail("Refit is not installed: run `make deploy`, or `make test`")

@@ -33,7 +33,7 @@ from guarded import (
     yes,
 )
 from refit.api import guard, meta
-from refit.core.guard import CANARY, GuardState
+from refit.core.guard import GuardState
 from refit.kube.live import LiveCluster, connect
 from refit.shell.guard import Guard
 from refit_cluster.client import Answer
@@ -314,12 +314,12 @@ async def test_a_guard_that_is_in_place_is_found_well_and_the_same_each_time(gua
         states = [await found.state(NOW, fresh=True) for _ in range(3)]
     assert {(state.ok, state.message) for state in states} == {(True, "the approval guard is in place")}
     assert len({state.version for state in states}) == 1
-    canary = f"/apis/{meta.API_VERSION}/namespaces/{SYSTEM}/{meta.REQUESTS}/{CANARY}"
+    canary = f"/apis/{meta.API_VERSION}/namespaces/{SYSTEM}/{meta.REQUESTS}/{meta.GUARD_CANARY}"
     assert guarded_plane.decided(canary) == {}
 
 
 async def test_the_request_it_is_tested_on_comes_again(guarded_plane: Guarded) -> None:
-    canary = f"/apis/{meta.API_VERSION}/namespaces/{SYSTEM}/{meta.REQUESTS}/{CANARY}"
+    canary = f"/apis/{meta.API_VERSION}/namespaces/{SYSTEM}/{meta.REQUESTS}/{meta.GUARD_CANARY}"
     async with guard_of(guarded_plane) as found:
         await found.state(NOW)
         guarded_plane.admin.delete(canary).accepted()

@@ -10,7 +10,8 @@ import pytest
 
 from fake_cluster import FakeCluster
 from refit.api import guard as shipped
-from refit.core.guard import CANARY, canary, home, refusal
+from refit.api import meta
+from refit.core.guard import canary, home, refusal
 from refit.kube import cluster as kinds
 from refit.shell.guard import Guard
 from worlds import CONFIG, NOW
@@ -57,8 +58,8 @@ async def test_the_request_it_is_tested_on_is_made_once_however_many_ask(cluster
     guard = Guard(cluster=cluster, identity=CONFIG.identity)
     states = await asyncio.gather(*(guard.state(NOW, fresh=True) for _ in range(10)))
     assert {state.ok for state in states} == {True}
-    assert cluster.journal == [("create", "RemediationRequest", CANARY)]
-    made = cluster.objects[kinds.REMEDIATION_REQUEST, NAMESPACE, CANARY]
+    assert cluster.journal == [("create", "RemediationRequest", meta.GUARD_CANARY)]
+    made = cluster.objects[kinds.REMEDIATION_REQUEST, NAMESPACE, meta.GUARD_CANARY]
     assert made["spec"] == canary(CONFIG.identity)["spec"]
     assert "approvals" not in made.get("status", {})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -14,7 +15,11 @@ from typing import Any, TypeVar
 
 import yaml
 
+from refit_cluster import golang
 from refit_cluster.client import Client
+from refit_cluster.places import Places
+from refit_cluster.projectimages import references
+from refit_cluster.up import Cluster, tool
 
 T = TypeVar("T")
 
@@ -192,6 +197,18 @@ class Space:
             for event in self.cluster.audited("create", "jobs", self.name)
             if event["user"]["username"] == OPERATOR and event["requestReceivedTimestamp"][:seconds] >= born[:seconds]
         ]
+
+
+@contextmanager
+def opened() -> Iterator[RealCluster]:
+    """The cluster that `make cluster-up` left; raises LookupError that says what to run where there is none."""
+    places = Places.from_env(os.environ)
+    known = Cluster.read(places)
+    if known is None or known.kubeconfig is None:
+        raise LookupError("there is no cluster: run `make cluster-up images deploy`, or `make test`")
+    kubectl = (str(tool(golang.KUBERNETES, "kubectl", places)), "--kubeconfig", str(known.kubeconfig))
+    with Client(known.kubeconfig) as client:
+        yield RealCluster(client, kubectl, known.audit_log, references(places))
 
 
 @contextmanager

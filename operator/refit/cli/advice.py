@@ -61,7 +61,7 @@ def _edit(what: str) -> str:
     return _EDIT.replace("{what}", what)
 
 
-TODO: dict[Reason, tuple[str, ...]] = {
+WHAT_TO_DO: dict[Reason, tuple[str, ...]] = {
     Reason.SERVING: (),
     Reason.TRAINING: (_TRAINER,),
     Reason.ROLLING_OUT: (_PREDICTOR,),
@@ -137,5 +137,5 @@ TODO: dict[Reason, tuple[str, ...]] = {
 
 def todo(reason: str, name: str, namespace: str) -> tuple[str, ...]:
     """The lines for a reason; one that the trainer gives for refusing data is about the data or the spec."""
-    known = TODO.get(Reason(reason), ()) if reason in set(Reason) else TODO[Reason.REFUSED]
+    known = WHAT_TO_DO.get(Reason(reason), ()) if reason in set(Reason) else WHAT_TO_DO[Reason.REFUSED]
     return tuple(line.format(name=name, namespace=namespace) for line in known)

@@ -17,8 +17,6 @@ from refit.api.remediationrequest import (
 )
 from refit.core.observed import Manifest
 
-CANARY = "refit-guard"
-"""The name of the request on which the guard is tested, in the operator's namespace. Nothing ever comes of it."""
 ACCOUNT = "system:serviceaccount:"
 REPAIR = "reinstall it: helm upgrade, or kubectl apply -f manifests/guard.yaml"
 
@@ -45,7 +43,7 @@ def home(identity: str) -> str:
 def canary(identity: str) -> Manifest:
     """The request on which the guard is tested, as the operator creates it."""
     spec = RemediationRequestSpec(
-        target_ref=TargetRef(name=CANARY),
+        target_ref=TargetRef(name=meta.GUARD_CANARY),
         action=Action.LOG,
         trigger=Trigger(type=TriggerType.HUMAN),
         requested_by=identity,
@@ -55,7 +53,7 @@ def canary(identity: str) -> Manifest:
         "apiVersion": meta.API_VERSION,
         "kind": meta.REQUEST_KIND,
         "metadata": {
-            "name": CANARY,
+            "name": meta.GUARD_CANARY,
             "namespace": home(identity),
             "labels": {meta.LABEL_MANAGED_BY: meta.MANAGED_BY, meta.LABEL_ROLE: "guard"},
         },
@@ -103,4 +101,6 @@ def refusal(identity: str, answer: str) -> str:
         )
     if "cannot patch resource" in answer:
         return f"the guard could not be tried; compare the operator's rights with manifests/rbac.yaml ({answer})"
-    return f"the guard could not be tried on RemediationRequest {CANARY}; delete it, it comes again ({answer})"
+    return (
+        f"the guard could not be tried on RemediationRequest {meta.GUARD_CANARY}; delete it, it comes again ({answer})"
+    )

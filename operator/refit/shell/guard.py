@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from refit.api import guard as shipped
-from refit.core.guard import CANARY, GuardState, canary, difference, forbidden, home, refusal, version
+from refit.api import meta
+from refit.core.guard import GuardState, canary, difference, forbidden, home, refusal, version
 from refit.kube import cluster as kinds
 from refit.kube.cluster import (
     Cluster,
@@ -88,20 +89,22 @@ class Guard:
         where = home(self.identity)
         for _ in range(2):
             try:
-                await self.cluster.rehearse_status(kinds.REMEDIATION_REQUEST, where, CANARY, forbidden(self.identity))
+                await self.cluster.rehearse_status(
+                    kinds.REMEDIATION_REQUEST, where, meta.GUARD_CANARY, forbidden(self.identity)
+                )
             except RefusedError as error:
                 return str(error)
             except NotFoundError:
                 await self._create()
             else:
                 return ""
-        return f"{CANARY} was deleted meanwhile"
+        return f"{meta.GUARD_CANARY} was deleted meanwhile"
 
     async def _create(self) -> None:
         try:
             await self.cluster.create(canary(self.identity))
         except ConflictError:
-            log.debug("somebody created %s meanwhile", CANARY)
+            log.debug("somebody created %s meanwhile", meta.GUARD_CANARY)
 
 
 def _doubt(problem: str) -> GuardState:
