@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip
 LOCKED := .venv/locked
 CLUSTER := PYTHONPATH=cluster $(BIN)/python -m refit_cluster
-EXTRAS := --extra operator --extra trainer --extra predictor --extra monitor --extra mlflow --group dev
+EXTRAS := --extra operator --extra trainer --extra predictor --extra monitor --extra mlflow --extra report --extra ui --group dev
 
 .PHONY: help setup demo test test-unit check bench cluster-up cluster-down cluster-status kubeconfig images monitoring deploy generate verify lock
 
