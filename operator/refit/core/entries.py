@@ -42,6 +42,7 @@ def _entry(
         digest=proposal.digest if proposal is not None else "",
         content={
             "request": request.name,
+            "traceId": request.trace,
             "namespace": deployment.namespace,
             "model": deployment.name,
             "modelUid": deployment.uid,

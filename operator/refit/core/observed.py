@@ -200,7 +200,7 @@ class RequestSeen:
     """A RemediationRequest about this model, parsed.
 
     `confirmed` are those who approved and still may, as the API server says now; `job` is the Job
-    that estimates what the action would bring.
+    that estimates what the action would bring; `trace` is the id of the trace that it belongs to.
     """
 
     name: str
@@ -214,6 +214,7 @@ class RequestSeen:
     confirmed: frozenset[str] = frozenset()
     standing: Standing = Standing()
     job: JobSeen | None = None
+    trace: str = ""
 
     @property
     def open(self) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from refit.api import meta
+from refit.api import meta, traces
 from refit.api.conditions import find
 from refit.api.entries import EntryKind
 from refit.api.reasons import ConditionType
@@ -75,6 +75,7 @@ def _parsed(manifest: Manifest) -> RequestSeen:
         ours=(metadata.get("labels") or {}).get(meta.LABEL_MANAGED_BY) == meta.MANAGED_BY,
         spec=RemediationRequestSpec.model_validate(manifest["spec"]),
         status=RemediationRequestStatus.model_validate(manifest.get("status") or {}),
+        trace=traces.of_object(metadata),
     )
 
 
