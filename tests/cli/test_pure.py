@@ -14,20 +14,21 @@ from typing import Any
 import pytest
 
 from refit.api.conditions import ConditionStatus
+from refit.api.objects import Model, Request, UnreadableError, model_of, request_of
 from refit.api.proposal import ApprovalRule
 from refit.api.reasons import ConditionType, Reason
 from refit.api.remediationrequest import Action, RequestPhase
+from refit.api.wanted import Impossible, Wanted
 from refit.cli import advice
 from refit.cli.arguments import parser
-from refit.cli.ask import Impossible, Wanted, undoing
+from refit.cli.ask import undoing
 from refit.cli.calibration import Summary, measured, summaries
 from refit.cli.completion import Names, candidates
-from refit.cli.decide import groups_that_matter
 from refit.cli.explain import of_model, of_request
 from refit.cli.finding import paths
-from refit.cli.objects import Model, Request, UnreadableError, model_of, request_of
 from refit.cli.services import Service
 from refit.kube.answers import Me
+from refit.kube.decisions import groups_that_matter
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 21, 13, 0, tzinfo=UTC)

@@ -13,9 +13,10 @@ from refit.api.deploymentstatus import VersionRecord
 from refit.api.measured import DataQuality, FeatureDrift, LastMeasurement, ModelQuality, QueryResult
 from refit.api.metrics import LOWER_IS_BETTER, Metric, Metrics
 from refit.api.monitoring import Monitoring, QualityBound
+from refit.api.objects import Model, Request, model_of, request_of
 from refit.api.remediation import Limits, PolicyPreset, Remediation
 from refit.api.remediationrequest import Diagnosis
-from refit.cli.objects import Model, Request, model_of, request_of, seen_deployment, seen_request
+from refit.cli.objects import seen_deployment, seen_request
 from refit.cli.reasoning import UnreplayableError, inputs_of
 from refit.cli.replay import Compared, Otherwise, compare, history_at, under
 from refit.core.diagnosis import diagnose

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from refit.cli.terminal import age, colours, pairs, printable, table, until
+from refit.api.times import age, until
+from refit.cli.terminal import colours, pairs, printable, table
 
 NOW = datetime(2026, 11, 21, 13, 0, tzinfo=UTC)
 

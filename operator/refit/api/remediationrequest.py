@@ -177,6 +177,16 @@ class RequestPhase(Choice):
     FAILED = "Failed"
 
 
+CLOSED = (
+    RequestPhase.EXECUTED,
+    RequestPhase.REJECTED,
+    RequestPhase.EXPIRED,
+    RequestPhase.SUPERSEDED,
+    RequestPhase.FAILED,
+)
+"""Phases after which nothing more is done about a request."""
+
+
 KEYED_BY_USER = rule("self.all(k, size(k) > 0 && size(k) <= 256)", "a key is a user name of 1 to 256 characters")
 
 

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 import yaml
 
+from refit.api.objects import UnreadableError
 from refit.cli import completion
 from refit.cli.arguments import parser
 from refit.cli.completion import Names
-from refit.cli.objects import UnreadableError
 from refit.cli.session import DONE, PROBLEM, Result, Session, StopError, system_namespace
 from refit.cli.terminal import Terminal, colours, printable
 from refit.kube.answers import RefusalError

@@ -6,47 +6,21 @@ What can be known to be wrong is said before anything is sent; whether it is don
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass, field
 
-from refit.api import meta
-from refit.api.deploymentstatus import VersionRecord, VersionState
+from refit.api.objects import Model, Request, request_of
 from refit.api.outcome import Result as Came
-from refit.api.remediation import Remediation, RemediationMode
 from refit.api.remediationrequest import (
     Action,
     Parameters,
-    RemediationRequestSpec,
     RequestPhase,
-    TargetRef,
-    Trigger,
-    TriggerType,
 )
-from refit.cli.objects import Manifest, Model, Request, request_of
+from refit.api.summaries import action
+from refit.api.wanted import NOTE_LIMIT, Impossible, Wanted, manifest, promoting, rolling_back, then
 from refit.cli.session import Result, Session, StopError
-from refit.cli.status import action
 from refit.kube.cluster import REMEDIATION_REQUEST
 
-NOTE_LIMIT = 1024
-AT_ONCE = (Action.SCALE, Action.RESTART)
-"""Actions that hurt nobody and wait for nobody."""
 MOVED = (Came.ROLLED_BACK, Came.PROMOTED, Came.RETRAINED)
 """Results after which another version serves."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """An action with its parameters, and what it takes back if it is an undoing."""
-
-    action: Action
-    parameters: Parameters = field(default_factory=Parameters)
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Impossible:
-    """Why there is nothing to ask for, and what there is instead."""
-
-    why: str
 
 
 async def retrain(session: Session, given: Namespace) -> Result:
@@ -67,30 +41,6 @@ async def undo(session: Session, given: Namespace) -> Result:
     model = await session.model(given.name)
     requests = [one for one in await session.requests() if one.about(model)]
     return await _send(session, model, undoing(model, requests), given)
-
-
-def rolling_back(model: Model, to: int | None) -> Wanted | Impossible:
-    """To a version that served before; by default the last one that did."""
-    before = sorted(
-        (one for one in model.status.history if one.state == VersionState.RETIRED and one.since is not None),
-        key=lambda one: (one.until or "", one.version),
-        reverse=True,
-    )
-    if not before:
-        return Impossible(f"{model.name} has no version that served before; see its history")
-    chosen = before[0] if to is None else next((one for one in before if one.version == to), None)
-    if chosen is None:
-        return Impossible(_not_there(model, to, "served before", before))
-    return Wanted(action=Action.ROLLBACK, parameters=Parameters(to_version=chosen.version))
-
-
-def promoting(model: Model, to: int) -> Wanted | Impossible:
-    """To any version that passed its gate, was not refused by roll-out and does not serve."""
-    kept = [one for one in model.status.history if one.state == VersionState.RETIRED]
-    there = sorted(kept, key=lambda one: -one.version)
-    if all(one.version != to for one in there):
-        return Impossible(_not_there(model, to, "can be promoted", there))
-    return Wanted(action=Action.PROMOTE, parameters=Parameters(to_version=to))
 
 
 def undoing(model: Model, requests: list[Request]) -> Wanted | Impossible:
@@ -129,28 +79,6 @@ def _reverse(model: Model, last: Request) -> Wanted | Impossible:
     return Impossible(f"the last change, {last.name} ({action(last)}: {result}), leaves nothing to take back")
 
 
-def manifest(model: Model, wanted: Wanted, me: str, note: str) -> Manifest:
-    """The request; its name is for the API server to complete. Whose child it is, is the operator's to say."""
-    spec = RemediationRequestSpec(
-        target_ref=TargetRef(name=model.name, uid=model.uid),
-        action=wanted.action,
-        parameters=wanted.parameters,
-        trigger=Trigger(type=TriggerType.HUMAN),
-        requested_by=me,
-        note=note,
-    )
-    return {
-        "apiVersion": meta.API_VERSION,
-        "kind": meta.REQUEST_KIND,
-        "metadata": {
-            "generateName": f"{model.name}-{wanted.action.lower()}-",
-            "namespace": model.namespace,
-            "labels": {meta.LABEL_DEPLOYMENT: model.name},
-        },
-        "spec": spec.wire(),
-    }
-
-
 async def _send(session: Session, model: Model, wanted: Wanted | Impossible, given: Namespace) -> Result:
     if isinstance(wanted, Impossible):
         raise StopError(wanted.why)
@@ -166,27 +94,6 @@ async def _send(session: Session, model: Model, wanted: Wanted | Impossible, giv
     return Result(text=told, data=request.manifest)
 
 
-def then(model: Model, wanted: Action) -> str:
-    """What happens next, as the model's own rules say."""
-    remediation = model.spec.remediation or Remediation()
-    if remediation.mode == RemediationMode.OBSERVE:
-        return "spec.remediation.mode is Observe: it is examined and shown, and never carried out"
-    if wanted in AT_ONCE:
-        return "it is carried out without asking anybody"
-    rule = remediation.approval
-    people = "1 person" if rule.approvals == 1 else f"{rule.approvals} people"
-    group = f" of group {rule.required_group}" if rule.required_group else ""
-    oneself = "" if rule.requester_may_approve else "; you asked, so you may not"
-    return f"Refit works out what it would bring, then asks {people}{group}{oneself}"
-
-
 def _ended(request: Request) -> str:
     execution = request.status.execution
     return (execution.done_time or execution.start_time) if execution is not None else request.created
-
-
-def _not_there(model: Model, to: int | None, what: str, there: list[VersionRecord]) -> str:
-    known = model.version(to) if to is not None else None
-    is_ = "is not in its history" if known is None else f"is {known.state}"
-    listed = ", ".join(str(one.version) for one in there) or "none"
-    return f"version {to} of {model.name} {is_}; versions that {what}: {listed}"

@@ -6,9 +6,9 @@ from argparse import Namespace
 from dataclasses import dataclass
 from statistics import fmean
 
-from refit.cli.objects import Request
+from refit.api.objects import Request
+from refit.api.summaries import action, predicted
 from refit.cli.session import Result, Session
-from refit.cli.status import action, predicted
 from refit.cli.terminal import table
 
 LEVEL = "90 %"

@@ -1,7 +1,6 @@
 """`approve` and `reject`: shows what would happen, asks, and writes one decision under the person's own name.
 
-The decision names the digest that was shown. If the request is no longer what was shown, nothing is sent, or the API
-server refuses it: uid and resourceVersion go with the patch.
+What is written, and that nothing is where the request changed meanwhile, is the business of refit.kube.decisions.
 """
 
 from __future__ import annotations
@@ -9,20 +8,15 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
+from refit.api.objects import Request
 from refit.api.proposal import ApprovalRule, Proposal
 from refit.api.remediationrequest import ApprovalEntry, Decision, RequestPhase
-from refit.cli.explain import needed, yes
-from refit.cli.objects import Request, request_of
+from refit.api.summaries import expiry, needed, predicted, yes
+from refit.api.times import until
 from refit.cli.session import MISUSE, Result, Session, StopError
-from refit.cli.status import expiry, predicted
-from refit.cli.terminal import pairs, printable, until
-from refit.kube.answers import CONFLICT, Me, RefusalError
-from refit.kube.cluster import REMEDIATION_REQUEST
-
-MOST_GROUPS = 16
-LONGEST_GROUP = 256
-EVERYBODY = "system:authenticated"
-TRIES = 3
+from refit.cli.terminal import pairs, printable
+from refit.kube import decisions
+from refit.kube.answers import Me
 
 
 async def approve(session: Session, given: Namespace) -> Result:
@@ -47,12 +41,15 @@ async def _decide(session: Session, given: Namespace, decision: Decision) -> Res
         decision=decision,
         proposal_digest=proposal.digest,
         reason=given.reason or None,
-        groups=groups_that_matter(me, proposal.approval or ApprovalRule()) or None,
+        groups=decisions.groups_that_matter(me, proposal.approval or ApprovalRule()) or None,
     )
-    after = request_of(await _write(session, request, me, entry)).manifest
+    try:
+        after = await decisions.decide(session.person, request, me, entry)
+    except decisions.ChangedError as error:
+        raise StopError(f"{error}; look again: {session.command('explain', request.name)}") from error
     verb = "approved" if decision == Decision.APPROVED else "rejected"
     text = f"{request.name} {verb} by {printable(me.name)}, digest {proposal.digest}"
-    return Result(text=f"{text}\nwhat comes of it: {session.command('explain', request.name)}", data=after)
+    return Result(text=f"{text}\nwhat comes of it: {session.command('explain', request.name)}", data=after.manifest)
 
 
 def shown(request: Request, proposal: Proposal, session: Session) -> str:
@@ -70,13 +67,6 @@ def shown(request: Request, proposal: Proposal, session: Session) -> str:
         ("digest", proposal.digest),
     ]
     return pairs(facts)
-
-
-def groups_that_matter(me: Me, rule: ApprovalRule) -> tuple[str, ...]:
-    """The person's groups without that of everybody, the required one first: the right is checked by them again."""
-    own = [group for group in me.groups if group != EVERYBODY and 0 < len(group) <= LONGEST_GROUP]
-    own.sort(key=lambda group: (group != rule.required_group, group))
-    return tuple(dict.fromkeys(own))[:MOST_GROUPS]
 
 
 def _change(change: Any) -> str:
@@ -101,29 +91,3 @@ def _confirm(session: Session, given: Namespace, decision: Decision, request: Re
     answer = session.terminal.ask(f"\n{verb} this as {printable(me.name)}? [y/N] ")
     if answer.strip().lower() not in {"y", "yes"}:
         raise StopError(f"nothing was decided on {request.name}")
-
-
-async def _write(session: Session, request: Request, me: Me, entry: ApprovalEntry) -> dict[str, Any]:
-    """Writes the entry. Whatever else was written meanwhile is no hindrance as long as it is nothing that was shown."""
-    seen = request
-    for _ in range(TRIES):
-        patch = {
-            "metadata": {"uid": seen.uid, "resourceVersion": seen.resource_version},
-            "status": {"approvals": {me.name: entry.wire()}},
-        }
-        path = REMEDIATION_REQUEST.path(seen.namespace, seen.name, "status")
-        try:
-            return await session.person.merge(path, patch)
-        except RefusalError as error:
-            if error.code != CONFLICT:
-                raise
-        seen = await session.request(request.name)
-        if _covered(seen) != _covered(request):
-            break
-    look = session.command("explain", request.name)
-    raise StopError(f"{request.name} changed since you looked, and nothing was decided; look again: {look}")
-
-
-def _covered(request: Request) -> tuple[object, ...]:
-    status = request.status
-    return request.uid, status.phase, status.proposal, status.approvals

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from refit.api.conditions import Condition, ConditionStatus, find
+from refit.api.objects import Model, Request
 from refit.api.proposal import ApprovalRule
 from refit.api.reasons import ConditionType
 from refit.api.remediation import RemediationMode
 from refit.api.remediationrequest import Decision, RequestPhase
+from refit.api.summaries import action, expiry, needed, predicted, short, yes
+from refit.api.times import age, until
 from refit.cli import advice
-from refit.cli.objects import Model, Request
 from refit.cli.session import Result, Session, StopError
-from refit.cli.status import action, expiry, predicted, short
-from refit.cli.terminal import age, printable, until
+from refit.cli.terminal import printable
 
 Command = Callable[..., str]
 """Makes the line to type from its words."""
@@ -194,24 +195,6 @@ def _decisions(request: Request) -> list[str]:
     if proposal is not None and request.phase == RequestPhase.AWAITING_APPROVAL:
         told.append(f"It needs {needed(proposal.approval or ApprovalRule(), yes(request))}.")
     return told
-
-
-def yes(request: Request) -> int:
-    """How many have approved what stands there now."""
-    proposal = request.status.proposal
-    entries = (request.status.approvals or {}).values()
-    return sum(
-        entry.decision == Decision.APPROVED and proposal is not None and entry.proposal_digest == proposal.digest
-        for entry in entries
-    )
-
-
-def needed(rule: ApprovalRule, had: int) -> str:
-    """Whose yes is needed, and how many have given it."""
-    group = f" of group {rule.required_group}" if rule.required_group else ""
-    oneself = "" if rule.requester_may_approve else "; who asked may not"
-    people = "person" if rule.approvals == 1 else "people"
-    return f"the yes of {rule.approvals} {people}{group}, has {had}{oneself}"
 
 
 def _standing(request: Request, ready: Condition | None) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 
 from refit.api.deploymentstatus import VersionRecord
-from refit.cli.objects import Model
+from refit.api.objects import Model
+from refit.api.summaries import action, short
 from refit.cli.services import AwayError, mlflow_run, parameters
 from refit.cli.session import MISUSE, Result, Session, StopError
-from refit.cli.status import action, short
 from refit.cli.terminal import printable, table
 from refit.kube.cluster import ClusterError
 

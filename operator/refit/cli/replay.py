@@ -18,14 +18,16 @@ from pydantic import ValidationError
 
 from refit.api import meta
 from refit.api.deploymentstatus import VersionRecord, VersionState
+from refit.api.objects import Model, Request
 from refit.api.remediation import PolicyPreset, Remediation
 from refit.api.remediationrequest import Action, Diagnosis, RequestPhase
-from refit.api.times import moment
-from refit.cli.objects import Model, Request, seen_deployment, seen_request
+from refit.api.summaries import action
+from refit.api.times import age, moment
+from refit.cli.objects import seen_deployment, seen_request
 from refit.cli.reasoning import UnreplayableError, inputs_of
 from refit.cli.session import DONE, MISUSE, PROBLEM, Result, Session, StopError
-from refit.cli.status import action, result
-from refit.cli.terminal import age, table
+from refit.cli.status import result
+from refit.cli.terminal import table
 from refit.core.diagnosis import diagnose
 from refit.core.policy import Proposed, band, respond
 from refit.core.proposals import proposal

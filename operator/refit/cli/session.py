@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from refit.api import meta
-from refit.cli.objects import Model, Request, model_of, request_of
+from refit.api.objects import Model, Request, model_of, request_of
 from refit.cli.terminal import Terminal
 from refit.kube.answers import NOT_FOUND, RefusalError
 from refit.kube.cluster import MODEL_DEPLOYMENT, REMEDIATION_REQUEST

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from refit.api.objects import Model, Request
 from refit.api.outcome import Result as Came
-from refit.api.proposal import PredictedImpact
 from refit.api.reasons import ConditionType
 from refit.api.remediationrequest import RequestPhase
-from refit.cli.objects import Model, Request
+from refit.api.summaries import action, expiry, predicted, why
+from refit.api.times import age, until
 from refit.cli.session import Result, Session
-from refit.cli.terminal import age, pairs, table, until
+from refit.cli.terminal import pairs, table
 
 WAITING_FIRST = (RequestPhase.AWAITING_APPROVAL, RequestPhase.EXECUTING, RequestPhase.PENDING)
 
@@ -82,42 +83,6 @@ def in_detail(model: Model, requests: list[Request], session: Session) -> str:
     )
     asked = session.command("explain", model.name)
     return f"{pairs(told, coloured=session.terminal.colours)}\n\n{conditions}\n\nwhy: {asked}"
-
-
-def action(request: Request) -> str:
-    """The action with its parameter: Rollback to 3."""
-    given = request.spec.parameters
-    if given.to_version is not None:
-        return f"{request.spec.action} to {given.to_version}"
-    if given.replicas is not None:
-        return f"{request.spec.action} to {given.replicas}"
-    return str(request.spec.action)
-
-
-def why(request: Request) -> str:
-    """What made somebody ask, in a few words."""
-    diagnosis, spec = request.status.diagnosis, request.spec
-    if diagnosis is not None and spec.trigger.type != "Human":
-        features = f" of {', '.join(spec.trigger.features[:3])}" if spec.trigger.features else ""
-        return f"{diagnosis.class_}{features} ({diagnosis.severity})"
-    return f"{spec.trigger.type} by {spec.requested_by}" if spec.trigger.type == "Human" else str(spec.trigger.type)
-
-
-def predicted(impact: PredictedImpact | None) -> str:
-    """f1 0.71 -> 0.82 [0.77, 0.86], at most three digits behind the point."""
-    if impact is None:
-        return ""
-    now, then, low, high = (short(value) for value in (impact.now, impact.predicted, impact.low, impact.high))
-    return f"{impact.metric} {now} -> {then} [{low}, {high}]"
-
-
-def short(number: str) -> str:
-    return f"{float(number):.4g}"
-
-
-def expiry(request: Request) -> str | None:
-    proposal = request.status.proposal
-    return (proposal.expires_at if proposal is not None else None) or request.spec.expires_at
 
 
 def result(request: Request) -> Came | None:

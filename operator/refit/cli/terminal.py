@@ -8,10 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TextIO
-
-from refit.api.times import moment
 
 GREEN, YELLOW, RED, RESET = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 TONES = {
@@ -22,7 +19,6 @@ TONES = {
 """Words that have a colour wherever they are a whole cell."""
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that a terminal obeys or shows as nothing: controls, turns of direction, line breaks."""
-UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,25 +62,6 @@ def pairs(rows: Sequence[tuple[str, object]], *, coloured: bool = False) -> str:
     kept = [(name, printable(value)) for name, value in rows if value not in (None, "")]
     widths = [max((len(name) for name, _ in kept), default=0), 0]
     return "\n".join(_line(row, widths, coloured) for row in kept)
-
-
-def age(since: str | None, now: datetime) -> str:
-    """How long ago, in its largest unit: 45s, 12m, 3h, 8d."""
-    return span(int((now - moment(since)).total_seconds())) if since else ""
-
-
-def until(then: str | None, now: datetime) -> str:
-    """How long from now, or that it is over."""
-    if not then:
-        return ""
-    seconds = int((moment(then) - now).total_seconds())
-    return f"in {span(seconds)}" if seconds > 0 else "over"
-
-
-def span(seconds: int) -> str:
-    seconds = max(0, seconds)
-    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= 2 * size), UNITS[-1])
-    return f"{seconds // size}{unit}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], coloured: bool) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.events import AUDIENCE
+from refit.api.objects import Model, Request
+from refit.api.summaries import action, short
 from refit.api.times import moment, stamp
-from refit.cli.objects import Model, Request
 from refit.cli.services import AwayError, Service, mlflow_run, prediction, settings
 from refit.cli.session import Result, Session, StopError
-from refit.cli.status import action, short
 from refit.cli.terminal import pairs, printable
 from refit.kube.answers import RefusalError
 from refit.kube.cluster import ClusterError

@@ -12,7 +12,7 @@ from refit.api import meta
 from refit.api.base import ApiModel
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.modeldeployment import ModelDeploymentSpec
-from refit.api.remediationrequest import RemediationRequestSpec, RemediationRequestStatus, RequestPhase
+from refit.api.remediationrequest import CLOSED, RemediationRequestSpec, RemediationRequestStatus
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain data; only builders and the gateway look inside."""
@@ -26,6 +26,8 @@ class Config:
     predictor_image: str
     tracking_uri: str
     monitor_image: str = ""
+    report_image: str = ""
+    cluster_name: str = ""
     collector_url: str = ""
     prometheus_url: str = ""
     identity: str = "system:serviceaccount:refit-system:refit-operator"
@@ -222,14 +224,6 @@ class RequestSeen:
         return self.status.phase not in CLOSED
 
 
-CLOSED = (
-    RequestPhase.EXECUTED,
-    RequestPhase.REJECTED,
-    RequestPhase.EXPIRED,
-    RequestPhase.SUPERSEDED,
-    RequestPhase.FAILED,
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
@@ -242,6 +236,7 @@ class Observed:
     deployment: Deployment
     job: JobSeen | None = None
     measurement: JobSeen | None = None
+    report: JobSeen | None = None
     requests: tuple[RequestSeen, ...] = ()
     alerts: tuple[AlertSeen, ...] = ()
     flooded: bool = False

@@ -24,10 +24,11 @@ PAGE = 500
 
 
 class Person:
-    """A context manager; requests go out as whoever the kubeconfig names."""
+    """A context manager; requests go out as whoever the kubeconfig names, or the token. `agent` is the tool's name."""
 
-    def __init__(self, api: client.ApiClient, namespace: str) -> None:
+    def __init__(self, api: client.ApiClient, namespace: str, agent: str = "kubectl-refit") -> None:
         self._api = api
+        self._agent = agent
         self.namespace = namespace
 
     @classmethod
@@ -40,6 +41,14 @@ class Person:
             raise UnreachableError(f"the kubeconfig can not be used: {error}") from error
         except (TypeError, KeyError, AttributeError) as error:  # what the client makes of a file that is another thing
             raise UnreachableError("the kubeconfig can not be used: it is none") from error
+
+    @classmethod
+    def bearing(cls, token: str, *, server: str, ca_file: str | None, namespace: str, agent: str) -> Person:
+        """As whoever the token is: that one only, never this process's own service account."""
+        given = client.Configuration(client_session_kwargs={"trust_env": False})
+        given.host, given.ssl_ca_cert = server, ca_file
+        given.api_key, given.api_key_prefix = {"BearerToken": token}, {"BearerToken": "Bearer"}
+        return cls(client.ApiClient(given), namespace, agent)
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +69,7 @@ class Person:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request; raises UnreachableError if there is no answer."""
-        sent = {"Accept": JSON, "Content-Type": content, "User-Agent": "kubectl-refit", **(headers or {})}
+        sent = {"Accept": JSON, "Content-Type": content, "User-Agent": self._agent, **(headers or {})}
         await self._api.update_params_for_auth(sent, [], ["BearerToken"], path, method, body)
         url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
@@ -94,12 +103,12 @@ class Person:
 
     async def create(self, path: str, manifest: Manifest, **query: str) -> Manifest:
         """The object as created; raises RefusalError."""
-        asked = {"fieldManager": "kubectl-refit", "fieldValidation": "Strict", **query}
+        asked = {"fieldManager": self._agent, "fieldValidation": "Strict", **query}
         return _granted(await self.ask("POST", path, body=manifest, query=asked))
 
     async def merge(self, path: str, patch: Manifest, **query: str) -> Manifest:
         """A merge patch; raises RefusalError."""
-        asked = {"fieldManager": "kubectl-refit", "fieldValidation": "Strict", **query}
+        asked = {"fieldManager": self._agent, "fieldValidation": "Strict", **query}
         return _granted(await self.ask("PATCH", path, body=patch, content=MERGE, query=asked))
 
     async def delete(self, path: str) -> bool:
