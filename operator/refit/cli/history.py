@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from refit.api.deploymentstatus import VersionRecord
+from refit.api.differences import Difference, between, differences
 from refit.api.objects import Model
 from refit.api.summaries import action, short
 from refit.cli.services import AwayError, mlflow_run, parameters
@@ -13,9 +14,6 @@ from refit.cli.terminal import printable, table
 from refit.kube.cluster import ClusterError
 
 TWO = 2
-SHOWN_DIGEST = 12
-Difference = tuple[str, str, str]
-"""What, in the first, in the second."""
 
 
 async def history(session: Session, given: Namespace) -> Result:
@@ -61,40 +59,6 @@ async def diff(session: Session, given: Namespace) -> Result:
         "note": note,
     }
     return Result(text=text, data=data)
-
-
-def differences(first: VersionRecord, second: VersionRecord) -> list[Difference]:
-    """What differs between two records, in the words of the history."""
-    told = (_told(first), _told(second))
-    return [(what, told[0][what], told[1][what]) for what in told[0] if told[0][what] != told[1][what]]
-
-
-def between(first: dict[str, str], second: dict[str, str]) -> list[Difference]:
-    """Parameters that differ; a dash for one that is not there."""
-    names = sorted({*first, *second})
-    return [
-        (f"parameter {name}", first.get(name, "-"), second.get(name, "-"))
-        for name in names
-        if first.get(name) != second.get(name)
-    ]
-
-
-def _told(record: VersionRecord) -> dict[str, str]:
-    return {
-        "metric": f"{record.metric} {short(record.value)}",
-        "algorithm": record.algorithm,
-        "data": _digest(record.data_sha256),
-        "spec": record.spec_hash,
-        "artifact": _digest(record.artifact.sha256),
-        "run": record.run_id,
-        "why": record.reason or "-",
-        "request": record.request or "-",
-        "created": record.create_time,
-    }
-
-
-def _digest(value: str) -> str:
-    return f"sha256:{value[:SHOWN_DIGEST]}"
 
 
 def _record(model: Model, number: int) -> VersionRecord:
