@@ -24,7 +24,7 @@ demo: cluster-up images monitoring deploy ## the main job on real data, from not
 	@KUBECONFIG="$$($(CLUSTER) kubeconfig)" PATH="$$($(CLUSTER) path):$$PATH" examples/demo.sh
 
 test: cluster-up images monitoring deploy ## all tests: unit, contract (live API server), end to end (kind)
-	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest -n 2
 
 test-unit: setup ## the tests that need no cluster
 	@$(BIN)/pytest -m "not contract and not cluster"
