@@ -1,0 +1,89 @@
+"""Drift analysis: the columns that moved, in the bands that Refit decides by."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+from markupsafe import Markup
+
+from refit_ui import charts, drawing
+from refit_ui.live import screen
+from refit_ui.screens import choosing
+from refit_ui.session import Visit
+from refit_ui.views.drift import Drift, drift
+from refit_ui.views.performance import Tile
+from refit_ui.views.snapshot import Snapshot
+from refit_ui.views.tones import SIGNS, TONE_OF, Band, Chip, Tone
+
+
+def draw() -> None:
+    drawing.heading("Drift analysis", "How far the requests of late are from what the model learned from.")
+    screen(_body)
+
+
+def _body(found: Visit, snapshot: Snapshot) -> None:
+    model = choosing.model(found, snapshot, "drift")
+    if model is None:
+        return
+    last = model.status.last_measurement
+    if last is None:
+        drawing.empty(
+            "Not measured yet",
+            "A measurement needs monitoring in the model's spec, a request log, and enough requests.",
+        )
+        return
+    shown = drift(last, datetime.now(UTC))
+    _tiles(shown)
+    drawing.draw(Markup('<p class="rf-reason">{}</p>').format(shown.message))
+    if shown.bars:
+        drawing.section("Columns that drifted", "An effect below 0.5 is low, from 0.5 to 0.7 medium, above 0.7 high.")
+        _legend()
+        st.altair_chart(
+            charts.effects(shown.bars), key="drift-bars", alt="A bar per drifted column; the table below says the same"
+        )
+        drawing.table(
+            "Columns that drifted",
+            ("Column", "Effect", "Measured by", "p-value, corrected"),
+            [(one.column, one.chip, one.method, one.p_value) for one in shown.bars],
+        )
+    if shown.others:
+        drawing.draw(
+            Markup(
+                '<p class="rf-small">{} other columns did not drift; their effects stand in the whole report.</p>'
+            ).format(shown.others)
+        )
+    if shown.report:
+        drawing.draw(Markup('<p class="rf-small">The whole report is under Reports.</p>'))
+
+
+def _tiles(shown: Drift) -> None:
+    worst = shown.bars[0].effect if shown.bars else 0.0
+    word = shown.bars[0].chip if shown.bars else Chip(Tone.GOOD, "none")
+    prediction = shown.prediction
+    drawing.tiles(
+        (
+            Tile(name="Verdict", value=shown.verdict.word, below=f"measured {shown.when}", tone=shown.verdict.tone),
+            Tile(
+                name="Largest effect", value=f"{worst:.2f}" if shown.bars else "none", below=word.word, tone=word.tone
+            ),
+            Tile(
+                name="Predictions",
+                value=f"{prediction.effect:.2f}" if prediction is not None else "not known",
+                below=prediction.chip.word if prediction is not None else "",
+                tone=prediction.chip.tone if prediction is not None else Tone.CALM,
+            ),
+            Tile(name="Rows", value=f"{shown.rows:,}", below=f"data quality {shown.data}"),
+        )
+    )
+
+
+def _legend() -> None:
+    ranges = {Band.LOW: "below 0.5", Band.MEDIUM: "0.5 to 0.7", Band.HIGH: "above 0.7"}
+    chips = Markup(" ").join(
+        Markup('<span class="rf-chip rf-{}"><span aria-hidden="true">{}</span>{} {}</span>').format(
+            TONE_OF[one], SIGNS[TONE_OF[one]], one, ranges[one]
+        )
+        for one in Band
+    )
+    drawing.draw(Markup('<div class="rf-chips">{}</div>').format(chips))
