@@ -3,6 +3,7 @@
 A template is its manifest with some places exchanged: every `refit-system` becomes the release's
 namespace, and the tables below say which leaf takes its value from which key of values.yaml. Places
 are found by the YAML parser and exchanged in the text, so comments and order stay as they are.
+The one template that is none, audit-keys.yml, makes a Secret: manifests hold no secrets.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ ELSEWHERE = frozenset(
         "collector_url",
         "prometheus_url",
         "audit_database",
+        "audit_database_password_file",
+        "audit_keys",
+        "audit_checkpoint_copy",
         "identity",
         "kubeconfig",
         "context",
@@ -177,6 +181,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
     "rbac.yaml": (),
     "roles.yaml": (),
     "guard.yaml": (),
+    "audit.yaml": (),
     "settings.yaml": (
         Leaf(at=(0, "data", "REFIT_TRAINER_IMAGE"), expression=f"{image('trainer')} | quote"),
         Leaf(at=(0, "data", "REFIT_PREDICTOR_IMAGE"), expression=f"{image('predictor')} | quote"),
@@ -185,6 +190,11 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Leaf(at=(0, "data", "REFIT_COLLECTOR_URL"), expression=COLLECTOR_URL),
         Leaf(at=(0, "data", "REFIT_IDENTITY"), expression=IDENTITY),
         optional((0, "data"), "REFIT_PROMETHEUS_URL", "prometheus.url", "{{ . | quote }}"),
+        optional((0, "data"), "REFIT_AUDIT_DATABASE", "audit.database", "{{ . | quote }}"),
+        optional(
+            (0, "data"), "REFIT_AUDIT_DATABASE_PASSWORD_FILE", "audit.database", "/etc/refit/audit-database/password"
+        ),
+        optional((0, "data"), "REFIT_AUDIT_CHECKPOINT_COPY", "audit.checkpointCopy", "{{ . | quote }}"),
         Leaf(at=(0, "data", "REFIT_LOG_LEVEL"), expression='.Values.settings.logLevel | default "INFO" | quote'),
         *settings(),
     ),
@@ -198,6 +208,8 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         ),
         Block(at=(0, *POD, "containers", 0, "resources"), values="operator.resources"),
         Leaf(at=(0, *POD, "volumes", 1, "secret", "secretName"), expression=".Values.intake.secretName"),
+        Leaf(at=(0, *POD, "volumes", 2, "secret", "secretName"), expression=".Values.audit.keysSecretName"),
+        Leaf(at=(0, *POD, "volumes", 3, "secret", "secretName"), expression=".Values.audit.databaseSecretName"),
         Added(at=(2, "metadata"), lines=KEPT),
         optional((2, "spec"), "storageClassName", "operator.storage.className", "{{ . }}"),
         Leaf(at=(2, "spec", "resources", "requests", "storage"), expression=".Values.operator.storage.size"),

@@ -16,6 +16,7 @@ from refit.api.deploymentstatus import ModelDeploymentStatus, status_of
 from refit.api.entries import Entry
 from refit.api.measured import LastMeasurement
 from refit.api.times import stamp
+from refit.audit import keys
 from refit.audit.ledger import Ledger, LedgerError, Row
 from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
 from refit.shell.echoes import Echoes
@@ -28,6 +29,7 @@ from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeGuard, FakeRegist
 from worlds import CONFIG, NOW, SPEC, minutes, result
 
 KEY = (NAMESPACE, "heart")
+KEYS = keys.Keys(current="k1", secrets={"k1": b"made up for tests" * 2})
 
 
 class BreakableLedger(Ledger):
@@ -56,7 +58,7 @@ class Life:
         self.endpoint = FakeEndpoint(self.cluster)
         self.metrics = Metrics()
         self.guard = FakeGuard()
-        self.ledger = BreakableLedger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now)
+        self.ledger = BreakableLedger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now, lambda: KEYS)
 
     def declare(self, **changes: Any) -> None:
         """Kubectl apply."""

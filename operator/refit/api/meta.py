@@ -21,6 +21,8 @@ FIELD_MANAGER = "refit"
 
 FREEZE = "refit-freeze"
 """ConfigMap that stops the line: in the operator's namespace for all models, in another for those in it."""
+AUDIT_CHECKPOINT = "refit-audit-checkpoint"
+"""ConfigMap in the operator's namespace: how far the audit went, signed."""
 GUARD_CANARY = "refit-guard"
 """RemediationRequest on which the operator tries its guard; nothing is ever done about it."""
 

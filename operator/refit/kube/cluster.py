@@ -55,6 +55,7 @@ POLICY = Kind("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies
 POLICY_BINDING = Kind(
     "admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
 )
+TOKEN_REVIEW = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview")
 ACCESS_REVIEW = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
 
 KINDS = {

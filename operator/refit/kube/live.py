@@ -19,6 +19,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from refit.api import meta
 from refit.kube.cluster import (
     ACCESS_REVIEW,
+    TOKEN_REVIEW,
     ConflictError,
     Kind,
     KindMissingError,
@@ -166,6 +167,18 @@ class LiveCluster:
         }
         found = await self._request("POST", ACCESS_REVIEW.path(None), body=review, verb="review")
         return bool((found.get("status") or {}).get("allowed"))
+
+    async def whose(self, token: str, audience: str) -> tuple[str, tuple[str, ...]] | None:
+        """User and groups of a token that was made out for that audience; None if it is no such token."""
+        review = {
+            "apiVersion": TOKEN_REVIEW.api_version,
+            "kind": TOKEN_REVIEW.kind,
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        found = (await self._request("POST", TOKEN_REVIEW.path(None), body=review, verb="review")).get("status") or {}
+        if not found.get("authenticated") or audience not in (found.get("audiences") or ()):
+            return None
+        return str(found["user"]["username"]), tuple(found["user"].get("groups") or ())
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}

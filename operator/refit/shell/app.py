@@ -12,12 +12,16 @@ from datetime import UTC, datetime
 import aiohttp
 import kopf
 
+from refit.audit import keys
 from refit.audit.ledger import Ledger
+from refit.core.guard import home
 from refit.intake.server import running
 from refit.intake.settings import IntakeSettings
 from refit.kube.live import LiveCluster, connect, credentials
 from refit.shell import handlers, server
 from refit.shell.alerts import StoredAlerts
+from refit.shell.audit import Keeper, Places, keeping
+from refit.shell.audit_door import Door
 from refit.shell.echoes import Echoes
 from refit.shell.endpoint import Endpoint
 from refit.shell.guard import Guard
@@ -66,9 +70,16 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
         afresh = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, use_dns_cache=False))
         )
-        runner = await server.serve(server.application(metrics.registry, alive=alive, ready=ready), settings.http_port)
-        stack.push_async_callback(runner.cleanup)
         cluster = LiveCluster(api, metrics.count_request)
+        ledger = Ledger(
+            settings.audit_database, _now, lambda: keys.read(settings.audit_keys), settings.audit_database_password_file
+        )
+        stack.callback(ledger.close)
+        namespace = home(settings.identity)
+        routes = server.application(metrics.registry, alive=alive, ready=ready)
+        routes.add_routes(Door(ledger=ledger, reviewer=cluster, namespace=namespace).routes())
+        runner = await server.serve(routes, settings.http_port)
+        stack.push_async_callback(runner.cleanup)
         echoes, known, noticed = Echoes(), Keys(), Keys()
         store = await stack.enter_async_context(
             running(
@@ -79,8 +90,15 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
                 registry=metrics.registry,
             )
         )
-        ledger = Ledger(settings.audit_database, _now)
-        stack.callback(ledger.close)
+        keeper = Keeper(
+            ledger=ledger,
+            cluster=cluster,
+            session=session,
+            places=Places(namespace=namespace, copy=settings.audit_checkpoint_copy),
+            rows=settings.audit_checkpoint_rows,
+            seconds=settings.audit_checkpoint_seconds,
+        )
+        await stack.enter_async_context(keeping(keeper))
         guard = Guard(cluster=cluster, identity=settings.identity)
         overseer = Overseer(cluster=cluster, ledger=ledger, guard=guard, identity=settings.identity)
         reconciler = Reconciler(

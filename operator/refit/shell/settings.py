@@ -35,8 +35,18 @@ class Settings(BaseSettings):
     """The Prometheus that answers monitoring.queries, as pods reach it."""
     identity: Annotated[str, Field(min_length=1, max_length=256)] = "system:serviceaccount:refit-system:refit-operator"
     """The operator's user name, by which it signs the requests it makes."""
-    audit_database: Path = Path("/var/lib/refit/audit.db")
-    """The audit, on a volume that outlives the pod."""
+    audit_database: Annotated[str, Field(min_length=1)] = "/var/lib/refit/audit.db"
+    """The audit: a file on a volume that outlives the pod, or postgresql://user@host/database, without a password."""
+    audit_database_password_file: Path | None = None
+    """File with the password of that user."""
+    audit_keys: Path = Path("/etc/refit/audit")
+    """Folder with the keys that rows and checkpoints are signed with; without one nothing risky is done."""
+    audit_checkpoint_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """A checkpoint is exported after so many rows."""
+    audit_checkpoint_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
+    """And after so many seconds, if there are new rows."""
+    audit_checkpoint_copy: str = ""
+    """Folder, or address of an object store, where each checkpoint is also put as a file of its own."""
     tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
     """MLflow's address as pods reach it; a user name or password in it would stand in every log."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()

@@ -1,0 +1,107 @@
+"""Queries: what is read of the tables and what is written into them, on a connection that somebody else opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, Select, insert, select, text
+from sqlalchemy.sql.elements import ColumnElement
+
+from refit.api.entries import EntryKind
+from refit.audit import checkpoints, rows
+from refit.audit.checkpoints import Checkpoint
+from refit.audit.rows import COLUMNS, RECORDED, Row, Stored, row_of
+from refit.audit.tables import AUDIT, BASE
+
+ALL = select(*(AUDIT.c[name] for name in COLUMNS)).order_by(AUDIT.c.sequence)
+CHUNK = 2000
+# The record is put together by the database: a row is then five values to fetch and not fourteen.
+RECORDS = {
+    "sqlite": "CAST(" + " || char(9) || ".join(RECORDED) + " AS BLOB)",
+    "postgresql": f"convert_to(concat_ws(chr(9), {', '.join(RECORDED)}), 'UTF8')",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which rows somebody wants to see: all that fit what is not empty, and of them the newest `limit`."""
+
+    after: int = 0
+    limit: int = 0
+    kind: str = ""
+    trigger_type: str = ""
+    actor: str = ""
+    trace_id: str = ""
+    namespace: str = ""
+    model: str = ""
+    request_uid: str = ""
+    since: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What the columns must be."""
+        named = {name: value for name, value in asdict(self).items() if value and name in COLUMNS}
+        found: list[ColumnElement[bool]] = [AUDIT.c[name] == value for name, value in named.items()]
+        if self.since:
+            found.append(AUDIT.c.time >= self.since)
+        return [*found, AUDIT.c.sequence > self.after]
+
+
+def _found(connection: Connection, query: Select[tuple[object, ...]]) -> tuple[Row, ...]:
+    return tuple(row_of(tuple(values)) for values in connection.execute(query))
+
+
+def rows_asked(connection: Connection, asked: Asked) -> tuple[Row, ...]:
+    """In order."""
+    query = ALL.where(*asked.conditions())
+    if not asked.limit:
+        return _found(connection, query)
+    newest = query.order_by(None).order_by(AUDIT.c.sequence.desc()).limit(asked.limit)
+    return _found(connection, newest)[::-1]
+
+
+def of_requests(connection: Connection, uids: Sequence[str]) -> tuple[Row, ...]:
+    """All rows about these requests, in order."""
+    return _found(connection, ALL.where(AUDIT.c.request_uid.in_(uids)))
+
+
+def once(connection: Connection, request_uid: str, kind: EntryKind) -> Row | None:
+    """The row of that kind of a request."""
+    found = _found(connection, ALL.where(AUDIT.c.request_uid == request_uid, AUDIT.c.kind == kind))
+    return found[0] if found else None
+
+
+def last(connection: Connection, known: int) -> tuple[int, str]:
+    """Number and hash of the last row; where none stands, those of the archived ones."""
+    query = select(AUDIT.c.sequence, AUDIT.c.hash).where(AUDIT.c.sequence >= known)
+    found = connection.execute(query.order_by(AUDIT.c.sequence.desc()).limit(1)).first()
+    return (int(found[0]), str(found[1])) if found is not None else (0, "")
+
+
+def base(connection: Connection) -> Checkpoint | None:
+    """The checkpoint behind which rows were archived."""
+    query = select(BASE.c.checkpoint).order_by(BASE.c.sequence.desc()).limit(1)
+    found = connection.execute(query).scalar()
+    return checkpoints.parse(json.loads(found)) if found is not None else None
+
+
+def insert_row(connection: Connection, row: Row) -> None:
+    connection.execute(insert(AUDIT), asdict(row))
+
+
+def stored(connection: Connection, after: int = 0, limit: int = -1) -> Iterator[Stored]:
+    """Rows as they are verified, in order; the table is read piece by piece."""
+    record = RECORDS[connection.dialect.name]
+    until = f"LIMIT {limit:d}" if limit >= 0 else ""
+    query = (
+        f"SELECT sequence, {record}, hash, mac, key_id FROM audit WHERE sequence > {after:d} ORDER BY sequence {until}"  # noqa: S608  # of names of this module and numbers
+    )
+    found = connection.execution_options(stream_results=True, max_row_buffer=CHUNK).execute(text(query))
+    for chunk in found.partitions(CHUNK):
+        yield from rows.stored(tuple(one) for one in chunk)
+
+
+def lines(connection: Connection, after: int, limit: int) -> bytes:
+    """The lines of so many rows behind that one."""
+    return b"".join(rows.line(one) for one in stored(connection, after, limit))
