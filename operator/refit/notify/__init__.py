@@ -1,0 +1,1 @@
+"""Telling people: an outbox on disk, routes to receivers, and what is written to each."""
