@@ -30,6 +30,7 @@ ELSEWHERE = frozenset(
         "trainer_image",
         "predictor_image",
         "monitor_image",
+        "report_image",
         "tracking_uri",
         "collector_url",
         "prometheus_url",
@@ -191,6 +192,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Leaf(at=(0, "data", "REFIT_IDENTITY"), expression=IDENTITY),
         optional((0, "data"), "REFIT_PROMETHEUS_URL", "prometheus.url", "{{ . | quote }}"),
         optional((0, "data"), "REFIT_AUDIT_DATABASE", "audit.database", "{{ . | quote }}"),
+        optional((0, "data"), "REFIT_REPORT_IMAGE", "images.report", "{{ . | quote }}"),
         optional(
             (0, "data"), "REFIT_AUDIT_DATABASE_PASSWORD_FILE", "audit.database", "/etc/refit/audit-database/password"
         ),

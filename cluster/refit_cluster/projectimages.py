@@ -29,6 +29,7 @@ FOLDERS: Mapping[str, str] = {
     "predictor": "predictor_image",
     "mlflow": "mlflow_image",
     "monitor": "monitor_job",
+    "report": "report_image",
     "ui": "approval_ui",
 }
 LOCAL = "refit.local"

@@ -271,12 +271,14 @@ COLLECTOR_CLAIM = "PersistentVolumeClaim/refit-collector spec"
         ),
         pytest.param(
             {
+                "images": IMAGES | {"report": IMAGES["trainer"]},
                 "settings": {
                     "namespaces": ["team-a", "team-b"],
                     "workers": 4,
                     "resyncSeconds": 60,
                     "rolloutTimeoutSeconds": 900,
                     "trainingAttempts": 1,
+                    "clusterName": "blue",
                     "logLevel": "DEBUG",
                     "httpPort": 9090,
                 }
@@ -288,11 +290,13 @@ COLLECTOR_CLAIM = "PersistentVolumeClaim/refit-collector spec"
                     "REFIT_RESYNC_SECONDS": "60",
                     "REFIT_ROLLOUT_TIMEOUT_SECONDS": "900",
                     "REFIT_TRAINING_ATTEMPTS": "1",
+                    "REFIT_CLUSTER_NAME": "blue",
                     "REFIT_LOG_LEVEL": "DEBUG",
                     "REFIT_HTTP_PORT": "9090",
                     "REFIT_TRAINER_IMAGE": IMAGES["trainer"],
                     "REFIT_PREDICTOR_IMAGE": IMAGES["predictor"],
                     "REFIT_MONITOR_IMAGE": IMAGES["monitor"],
+                    "REFIT_REPORT_IMAGE": IMAGES["trainer"],
                     "REFIT_COLLECTOR_URL": "http://refit-collector.refit-system.svc:8080",
                     "REFIT_IDENTITY": "system:serviceaccount:refit-system:refit-operator",
                     "REFIT_INTAKE_TOKEN_FILE": "/etc/refit/intake/tokens",
@@ -374,6 +378,7 @@ ELSEWHERE = {
     "trainerImage",
     "predictorImage",
     "monitorImage",
+    "reportImage",
     "trackingUri",
     "collectorUrl",
     "prometheusUrl",

@@ -118,6 +118,8 @@ def test_every_setting_is_told_with_its_default() -> None:
         "namespaces": "all",
         "kubeconfig": "the pod's service account",
         "context": "the current one",
+        "report_image": "none",
+        "cluster_name": "none",
         "collector_url": "none",
         "prometheus_url": "none",
         "audit_database_password_file": "none",

@@ -18,6 +18,7 @@ from refit.api.measured import LastMeasurement
 from refit.api.times import stamp
 from refit.audit import keys
 from refit.audit.ledger import Ledger, LedgerError, Row
+from refit.core.observed import Config
 from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
 from refit.shell.echoes import Echoes
 from refit.shell.metrics import Metrics
@@ -53,6 +54,7 @@ class Life:
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
     known: Keys = field(default_factory=Keys)
     noticed: Keys = field(default_factory=Keys)
+    config: Config = CONFIG
 
     def __post_init__(self) -> None:
         self.endpoint = FakeEndpoint(self.cluster)
@@ -80,7 +82,7 @@ class Life:
                 sources=Sources(cluster=self.cluster, endpoint=self.endpoint, alerts=self.alerts, overseer=overseer),
                 ledger=self.ledger,
                 registry=self.registry,
-                config=CONFIG,
+                config=self.config,
                 metrics=self.metrics,
                 clock=lambda: self.now,
                 echoes=Echoes(),

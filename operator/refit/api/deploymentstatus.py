@@ -23,6 +23,7 @@ from refit.api.conditions import Condition
 from refit.api.measured import LastMeasurement
 from refit.api.metrics import Metrics
 from refit.api.outcome import Comparison, Shadow
+from refit.api.reports import REPORTS_LENGTH, Report
 
 HISTORY_LENGTH = 20
 CONDITIONS_SCHEMA = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -218,6 +219,13 @@ class ModelDeploymentStatus(ApiModel):
     last_schedule_time: Time | None = None
     measurement: MeasurementStatus | None = None
     last_measurement: LastMeasurement | None = None
+    reports: (
+        Annotated[
+            tuple[Report, ...],
+            Field(min_length=1, max_length=REPORTS_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
 
 
 def status_of(manifest: dict[str, Any]) -> ModelDeploymentStatus:

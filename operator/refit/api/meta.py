@@ -67,6 +67,11 @@ def impact_job_name(deployment: str, request_uid: str) -> str:
     return f"{deployment}-impact-{short_hash(request_uid, 8)}"
 
 
+def report_job_name(deployment: str, key: str, attempt: int) -> str:
+    """Name of the Job of one attempt at a report; at most 40 + 8 + 10 + 3 characters."""
+    return f"{deployment}-report-{key}-{attempt}"
+
+
 def request_name(deployment: str, action: str, digest: str) -> str:
     """Name of a RemediationRequest that the operator makes; at most 40 + 14 + 8 characters."""
     return f"{deployment}-{action.lower()}-{digest}"

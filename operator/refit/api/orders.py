@@ -1,4 +1,4 @@
-"""What the operator orders of a Job beside the spec: a measurement, a retraining, an estimate of what an action would bring."""
+"""What the operator orders of a Job beside the spec: a measurement, a retraining, an estimate of what an action would bring, a report."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from refit.api.base import ApiModel, ObjectName, Sha256, Time, Uri, Word
+from refit.api.base import ApiModel, Line, ObjectName, Sha256, Time, Uri, Word
+from refit.api.deploymentstatus import HISTORY_LENGTH, CanaryStatus, TrainingStatus, VersionRecord
+from refit.api.measured import LastMeasurement
 from refit.api.proposal import EvidenceWindow
 from refit.api.remediation import RowsRule
-from refit.api.remediationrequest import Action
+from refit.api.remediationrequest import Action, RemediationRequestSpec, RemediationRequestStatus
+from refit.api.reports import ReportKind
 
 
 class MeasurementOrder(ApiModel):
@@ -62,3 +65,38 @@ class ImpactOrder(ApiModel):
     versions: Annotated[tuple[VersionOrder, ...], Field(max_length=20)] = ()
     rows: RowsRule = RowsRule.APPEND
     budget_seconds: Annotated[int, Field(ge=10, le=3600)] = 120
+
+
+class ReportedRequest(ApiModel):
+    """A RemediationRequest as a report tells of it."""
+
+    name: ObjectName
+    uid: Word
+    created: Time
+    spec: RemediationRequestSpec
+    status: RemediationRequestStatus
+
+
+class ReportOrder(ApiModel):
+    """One report, with all that it tells but the numbers of each column, which the collector keeps.
+
+    `time` is when its cause was: it dates the report, so that the same order gives the same bytes. `uri` is where the
+    PDF goes. `evidence` is the measurement whose columns are shown, and `omitted` says what did not fit the order.
+    """
+
+    key: Word
+    kind: ReportKind
+    time: Time
+    uri: Uri
+    cluster: Line = ""
+    namespace: Word
+    model: ObjectName
+    trace: Word = ""
+    serving: Annotated[int, Field(ge=1)] | None = None
+    versions: Annotated[tuple[VersionRecord, ...], Field(max_length=HISTORY_LENGTH)] = ()
+    training: TrainingStatus | None = None
+    canary: CanaryStatus | None = None
+    measurement: LastMeasurement | None = None
+    evidence: Word = ""
+    request: ReportedRequest | None = None
+    omitted: Annotated[tuple[Line, ...], Field(max_length=8)] = ()

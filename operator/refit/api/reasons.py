@@ -48,6 +48,8 @@ class Reason(Choice):
     REQUEST_LOG_OFF = "RequestLogOff"
     NO_REFERENCE = "NoReference"
     MEASUREMENT_FAILED = "MeasurementFailed"
+    REPORT_STORED = "ReportStored"
+    REPORT_FAILED = "ReportFailed"
     DRIFT = "Drift"
     NO_DRIFT = "NoDrift"
     INCONCLUSIVE = "Inconclusive"

@@ -89,6 +89,17 @@ class ImpactResult(ApiModel):
     message: Text = ""
 
 
+class ReportResult(ApiModel):
+    """The answer of one report Job: where the PDF is and what it is; or, without an address, why there is none."""
+
+    key: Word
+    uri: Uri | None = None
+    sha256: Sha256 | None = None
+    bytes_: Annotated[int, Field(ge=0, alias="bytes")] = 0
+    pages: Annotated[int, Field(ge=0)] = 0
+    message: Text = ""
+
+
 class TrainingResult(ApiModel):
     """The answer of one training Job."""
 
@@ -151,3 +162,11 @@ def decode_measurement(message: str) -> LastMeasurement:
         return LastMeasurement.model_validate_json(message)
     except ValidationError as error:
         raise ResultUnreadableError(f"not a measurement: {message[:256]!r}") from error
+
+
+def decode_report(message: str) -> ReportResult:
+    """The answer of a report Job; raises ResultUnreadableError with the beginning of what was there."""
+    try:
+        return ReportResult.model_validate_json(message)
+    except ValidationError as error:
+        raise ResultUnreadableError(f"not a report: {message[:256]!r}") from error

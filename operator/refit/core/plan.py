@@ -21,7 +21,7 @@ from refit.api.deploymentstatus import (
 from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import moment
-from refit.core import canary, execution, freeze, inference, monitoring, serving, splitter, training
+from refit.core import canary, execution, freeze, inference, monitoring, reports, serving, splitter, training
 from refit.core.actions import waits_for_promotion
 from refit.core.answers import Answer
 from refit.core.diagnosis import diagnose
@@ -69,7 +69,8 @@ class Champion:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do, in this order: delete, create, apply, alias, change of the spec, status, note, answers to requests."""
+    """What to do, in this order: delete, create, apply, alias, change of the spec, report, status, note, answers to
+    requests. `report` is the Job of a report: should it be refused, all else goes on."""
 
     status: ModelDeploymentStatus
     delete: tuple[JobReference, ...] = ()
@@ -77,6 +78,7 @@ class Plan:
     create: tuple[Manifest, ...] = ()
     apply: tuple[Manifest, ...] = ()
     spec_patch: Manifest | None = None
+    report: Manifest | None = None
     champion: Champion | None = None
     answers: tuple[Answer, ...] = ()
     note: Note | None = None
@@ -94,6 +96,7 @@ def plan(seen: Observed, now: datetime, config: Config) -> Plan:
     draft, rolling = _serving(seen, draft, blocked, now, config)
     draft, told = _watching(seen, draft, now, config)
     draft, diagnosed = _proposing(seen, draft, now, config)
+    draft = _reporting(seen, draft, now, config)
     return _finished(seen, draft, blocked, now, (*rolling, *told, *diagnosed))
 
 
@@ -244,6 +247,20 @@ def _proposing(seen: Observed, draft: Plan, now: datetime, config: Config) -> tu
     return draft, (told, *guarded)
 
 
+def _reporting(seen: Observed, draft: Plan, now: datetime, config: Config) -> Plan:
+    step = reports.step(seen, draft.status, config, now)
+    gone = tuple(JobReference(name=name, namespace=seen.deployment.namespace) for name in step.delete)
+    return replace(
+        draft,
+        status=draft.status.model_copy(update={"reports": step.reports or None}),
+        report=step.create,
+        delete=(*draft.delete, *gone),
+        answers=reports.linked(draft.answers, seen.requests, step.reports),
+        note=step.note,
+        again_after=min(draft.again_after, step.again_after or draft.again_after),
+    )
+
+
 def _champion(seen: Observed, served: VersionRecord | None) -> Champion | None:
     """The alias moves when another version than before has proved itself."""
     before = seen.deployment.status.serving
@@ -290,7 +307,7 @@ def _finished(seen: Observed, draft: Plan, blocked: Finding | None, now: datetim
     return replace(
         draft,
         status=status,
-        note=note(deployment.status.conditions, found),
+        note=note(deployment.status.conditions, found) or draft.note,
         again_after=_again(draft, blocked, found),
     )
 

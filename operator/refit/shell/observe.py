@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from refit.api import meta
 from refit.api.deploymentstatus import MeasurementPhase, TrainingPhase, VersionState, status_of
 from refit.api.modeldeployment import spec_of
+from refit.api.reports import ReportPhase
 from refit.api.times import moment
 from refit.core import canary, training
 from refit.core.job import CONTAINER as TRAINER
@@ -28,6 +29,7 @@ from refit.core.observed import (
     Proof,
     ServiceSeen,
 )
+from refit.core.reportjob import CONTAINER as REPORTER
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
 from refit.shell.canary_seen import canary_seen
@@ -101,6 +103,7 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
         deployment=deployment,
         job=job,
         measurement=await _measurement(cluster, deployment),
+        report=await _report(cluster, deployment),
         requests=oversight.requests,
         guard=oversight.guard,
         guard_version=oversight.guard_version,
@@ -161,3 +164,10 @@ async def _measurement(cluster: Cluster, deployment: Deployment) -> JobSeen | No
     if current is None or current.phase != MeasurementPhase.RUNNING:
         return None
     return await own_job(cluster, deployment.namespace, current.job, deployment.uid, MONITOR)
+
+
+async def _report(cluster: Cluster, deployment: Deployment) -> JobSeen | None:
+    for report in deployment.status.reports or ():
+        if report.phase == ReportPhase.RUNNING and report.job is not None:
+            return await own_job(cluster, deployment.namespace, report.job, deployment.uid, REPORTER)
+    return None

@@ -137,6 +137,11 @@ class Reconciler:
         """Creates a child whose name says what it is for: if it is there and ours, it was created before."""
         name = manifest["metadata"]["name"]
         try:
+        if wanted.report is not None:
+            try:
+                await self._create_once(wanted.report, observed.deployment)
+            except RefusedError as error:
+                log.warning("no report of %s/%s: %s", observed.deployment.namespace, observed.deployment.name, error)
             await self.cluster.create(manifest)
             log.info("created %s %s/%s", manifest["kind"], deployment.namespace, name)
             self.metrics.created(manifest)

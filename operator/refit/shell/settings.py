@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     """Image of predictors, by digest."""
     monitor_image: Annotated[str, Field(pattern=PINNED)]
     """Image of the collector and of measurement Jobs, by digest."""
+    report_image: Annotated[str, Field(pattern=rf"{PINNED}|^$")] = ""
+    """Image of report Jobs, by digest; without it no reports are made."""
+    cluster_name: Annotated[str, Field(max_length=128)] = ""
+    """This cluster's name, as reports and notifications give it."""
     collector_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
     """The collector's address as pods reach it; without it nothing is kept and nothing measured."""
     prometheus_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
@@ -95,6 +99,8 @@ class Settings(BaseSettings):
             prometheus_url=self.prometheus_url.rstrip("/"),
             identity=self.identity,
             tracking_uri=self.tracking_uri,
+            report_image=self.report_image,
+            cluster_name=self.cluster_name,
             training_attempts=self.training_attempts,
             rollout_timeout=timedelta(seconds=self.rollout_timeout_seconds),
             resync=timedelta(seconds=self.resync_seconds),
