@@ -122,6 +122,11 @@ class Reconciler:
             await self.registry.set_champion(wanted.champion)
         if wanted.spec_patch is not None:
             await self._change_spec(observed.deployment, wanted.spec_patch)
+        if wanted.report is not None:
+            try:
+                await self._create_once(wanted.report, observed.deployment)
+            except RefusedError as error:
+                log.warning("no report of %s/%s: %s", observed.deployment.namespace, observed.deployment.name, error)
 
     async def _change_spec(self, deployment: Deployment, patch: Manifest) -> None:
         """Changes the spec as it was read, and no other; what follows from it is the next pass's."""
@@ -137,11 +142,6 @@ class Reconciler:
         """Creates a child whose name says what it is for: if it is there and ours, it was created before."""
         name = manifest["metadata"]["name"]
         try:
-        if wanted.report is not None:
-            try:
-                await self._create_once(wanted.report, observed.deployment)
-            except RefusedError as error:
-                log.warning("no report of %s/%s: %s", observed.deployment.namespace, observed.deployment.name, error)
             await self.cluster.create(manifest)
             log.info("created %s %s/%s", manifest["kind"], deployment.namespace, name)
             self.metrics.created(manifest)
