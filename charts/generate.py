@@ -37,6 +37,8 @@ ELSEWHERE = frozenset(
         "audit_database",
         "audit_database_password_file",
         "audit_keys",
+        "notify_folder",
+        "notify_outbox",
         "audit_checkpoint_copy",
         "identity",
         "kubeconfig",
@@ -190,9 +192,9 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Leaf(at=(0, "data", "REFIT_TRACKING_URI"), expression=TRACKING_URI),
         Leaf(at=(0, "data", "REFIT_COLLECTOR_URL"), expression=COLLECTOR_URL),
         Leaf(at=(0, "data", "REFIT_IDENTITY"), expression=IDENTITY),
+        optional((0, "data"), "REFIT_REPORT_IMAGE", "images.report", "{{ . | quote }}"),
         optional((0, "data"), "REFIT_PROMETHEUS_URL", "prometheus.url", "{{ . | quote }}"),
         optional((0, "data"), "REFIT_AUDIT_DATABASE", "audit.database", "{{ . | quote }}"),
-        optional((0, "data"), "REFIT_REPORT_IMAGE", "images.report", "{{ . | quote }}"),
         optional(
             (0, "data"), "REFIT_AUDIT_DATABASE_PASSWORD_FILE", "audit.database", "/etc/refit/audit-database/password"
         ),
@@ -212,6 +214,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Leaf(at=(0, *POD, "volumes", 1, "secret", "secretName"), expression=".Values.intake.secretName"),
         Leaf(at=(0, *POD, "volumes", 2, "secret", "secretName"), expression=".Values.audit.keysSecretName"),
         Leaf(at=(0, *POD, "volumes", 3, "secret", "secretName"), expression=".Values.audit.databaseSecretName"),
+        Leaf(at=(0, *POD, "volumes", 4, "secret", "secretName"), expression=".Values.notifications.secretName"),
         Added(at=(2, "metadata"), lines=KEPT),
         optional((2, "spec"), "storageClassName", "operator.storage.className", "{{ . }}"),
         Leaf(at=(2, "spec", "resources", "requests", "storage"), expression=".Values.operator.storage.size"),

@@ -11,6 +11,8 @@ from pythonjsonlogger.json import JsonFormatter
 
 from refit.audit.ledger import LedgerError
 from refit.intake.settings import IntakeSettings, IntakeSettingsError
+from refit.notify.configuration import ConfigurationError
+from refit.notify.outbox import OutboxError
 from refit.shell.app import run
 from refit.shell.settings import Settings, SettingsError
 
@@ -43,6 +45,12 @@ def main() -> int:
         return EXIT_SETTINGS
     except IntakeSettingsError as error:
         print(f"refit: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
+        return EXIT_SETTINGS
+    except ConfigurationError as error:
+        print(f"refit: REFIT_NOTIFY_FOLDER: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
+        return EXIT_SETTINGS
+    except OutboxError as error:
+        print(f"refit: REFIT_NOTIFY_OUTBOX: {error}", file=sys.stderr)  # noqa: T201  # for a person at a terminal
         return EXIT_SETTINGS
     except OSError as error:
         print(f"refit: REFIT_HTTP_PORT or REFIT_INTAKE_PORT: {error}", file=sys.stderr)  # noqa: T201  # as above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus, status_of
 from refit.api.entries import Entry
 from refit.api.measured import LastMeasurement
+from refit.api.notices import Notice
 from refit.api.times import stamp
 from refit.audit import keys
 from refit.audit.ledger import Ledger, LedgerError, Row
@@ -54,6 +55,7 @@ class Life:
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
     known: Keys = field(default_factory=Keys)
     noticed: Keys = field(default_factory=Keys)
+    told: dict[str, Notice] = field(default_factory=dict)
     config: Config = CONFIG
 
     def __post_init__(self) -> None:
@@ -61,6 +63,10 @@ class Life:
         self.metrics = Metrics()
         self.guard = FakeGuard()
         self.ledger = BreakableLedger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now, lambda: KEYS)
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        """What people would be told, each once, as the outbox has it."""
+        self.told |= {notice.key: notice for notice in notices if notice.key not in self.told}
 
     def declare(self, **changes: Any) -> None:
         """Kubectl apply."""
@@ -82,6 +88,7 @@ class Life:
                 sources=Sources(cluster=self.cluster, endpoint=self.endpoint, alerts=self.alerts, overseer=overseer),
                 ledger=self.ledger,
                 registry=self.registry,
+                teller=self,
                 config=self.config,
                 metrics=self.metrics,
                 clock=lambda: self.now,

@@ -33,6 +33,7 @@ from refit.shell.reconcile import Reconciler
 from refit.shell.registry import Registry
 from refit.shell.requests import Key, Keys
 from refit.shell.settings import Settings
+from refit.shell.telling import telling
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
             sources=Sources(cluster=cluster, endpoint=Endpoint(afresh), alerts=StoredAlerts(store), overseer=overseer),
             ledger=ledger,
             registry=Registry(session, settings.tracking_uri),
+            teller=await stack.enter_async_context(telling(settings, session, metrics.registry, _now)),
             config=settings.config(),
             metrics=metrics,
             clock=_now,

@@ -14,6 +14,7 @@ from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus
 from refit.api.reasons import ConditionType
 from refit.core.observed import Manifest
+from refit.shell.model_metrics import ModelMetrics
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -79,6 +80,7 @@ class Metrics:
             registry=self.registry,
         )
         self._jobs = Gauge("refit_training_jobs", "Newest trainings by phase.", ["phase"], registry=self.registry)
+        self.models = ModelMetrics(self.registry)
         self._states: dict[tuple[str, str], tuple[str, str]] = {}
 
     def watch_queue(
@@ -117,6 +119,7 @@ class Metrics:
 
     def forget(self, key: tuple[str, str]) -> None:
         """A ModelDeployment that is no more."""
+        self.models.forget(key)
         self._leave(self._states.pop(key, None))
 
     def _leave(self, state: tuple[str, str] | None) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from refit.api import meta
+from refit.api.notices import Notice
 from refit.api.reasons import Reason
 from refit.audit.ledger import Ledger
+from refit.core.notices import notices
 from refit.core.observed import Config, Deployment, Manifest, Observed
 from refit.core.plan import Champion, Plan, plan, refused
 from refit.core.requests import orphaned
@@ -34,6 +36,13 @@ class Aliases(Protocol):
         """Points the alias at the version."""
 
 
+class Teller(Protocol):
+    """Whoever tells people what they should know."""
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        """Takes in what it has not been given before."""
+
+
 AT_ONCE = timedelta(milliseconds=50)
 
 
@@ -48,6 +57,7 @@ class Reconciler:
     sources: Sources
     ledger: Ledger
     registry: Aliases
+    teller: Teller
     config: Config
     metrics: Metrics
     clock: Callable[[], datetime]
@@ -99,8 +109,13 @@ class Reconciler:
             wanted = refused(observed, Reason.API_REFUSED, str(error), now, self.config)
         await self._write_status(observed.deployment, wanted, now)
         for answer in wanted.answers:
-            await write_answer(self.cluster, self.ledger, key[0], answer, now)
+            written = await write_answer(self.cluster, self.ledger, key[0], answer, now)
+            if written is not None:
+                self.metrics.models.ended(answer.request, written, now)
+        # Of what stands now, and not of what was planned: what is told must be found by who looks.
+        self.teller.tell(notices(observed.deployment, wanted.status, observed.requests, now))
         self.metrics.saw(key, wanted.status)
+        self.metrics.models.saw(observed.deployment, observed.requests)
         return wanted.again_after
 
     async def _carry_out(self, observed: Observed, wanted: Plan) -> None:

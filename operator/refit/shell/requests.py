@@ -91,9 +91,12 @@ def standings(rows: Iterable[Row]) -> dict[str, Standing]:
     return found
 
 
-async def write_answer(cluster: Cluster, ledger: Ledger, namespace: str, answer: Answer, now: datetime) -> None:
-    """Writes the status of a request, and before it what the audit must hold; one that changed meanwhile is
-    answered after its next event."""
+async def write_answer(
+    cluster: Cluster, ledger: Ledger, namespace: str, answer: Answer, now: datetime
+) -> RemediationRequestStatus | None:
+    """Writes the status of a request, and before it what the audit must hold; returns what was written.
+
+    One that changed meanwhile is answered after its next event."""
     if answer.entry is not None:
         try:
             await ledger.write(answer.entry)
@@ -101,7 +104,7 @@ async def write_answer(cluster: Cluster, ledger: Ledger, namespace: str, answer:
             log.error("remediationrequest %s/%s: %s", namespace, answer.request.name, error)  # noqa: TRY400  # the message says it all
             answer = unrecorded(answer, str(error), now)
             if not is_news(answer):
-                return
+                return None
     request, status = answer.request, answer.status
     manifest = status_manifest(
         kinds.REMEDIATION_REQUEST, namespace, request.name, request.resource_version, status.wire()
@@ -110,11 +113,12 @@ async def write_answer(cluster: Cluster, ledger: Ledger, namespace: str, answer:
     try:
         await cluster.apply_status(manifest)
     except (NotFoundError, ConflictError):
-        return
+        return None
     if ready is None or ready == find(request.status.conditions, ConditionType.READY):
-        return
+        return status
     log.info("remediationrequest %s/%s: %s: %s: %s", namespace, request.name, status.phase, ready.reason, ready.message)
     if status.phase != request.status.phase:
         warning = status.phase in (RequestPhase.FAILED, RequestPhase.REJECTED, RequestPhase.EXPIRED)
         subject = Subject(kind=meta.REQUEST_KIND, namespace=namespace, name=request.name, uid=request.uid)
         await record(cluster, subject, Note(reason=ready.reason, message=ready.message, warning=warning), now)
+    return status

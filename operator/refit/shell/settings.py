@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     """And after so many seconds, if there are new rows."""
     audit_checkpoint_copy: str = ""
     """Folder, or address of an object store, where each checkpoint is also put as a file of its own."""
+    notify_folder: Path = Path("/etc/refit/notifications")
+    """Folder of notifications.yaml and of the secrets it names; without that file nobody is told."""
+    notify_outbox: Path = Path("/var/lib/refit/outbox.db")
+    """What is still to be told, on a volume that outlives the pod."""
     tracking_uri: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
     """MLflow's address as pods reach it; a user name or password in it would stand in every log."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
@@ -95,12 +99,12 @@ class Settings(BaseSettings):
             trainer_image=self.trainer_image,
             predictor_image=self.predictor_image,
             monitor_image=self.monitor_image,
+            report_image=self.report_image,
+            cluster_name=self.cluster_name,
             collector_url=self.collector_url.rstrip("/"),
             prometheus_url=self.prometheus_url.rstrip("/"),
             identity=self.identity,
             tracking_uri=self.tracking_uri,
-            report_image=self.report_image,
-            cluster_name=self.cluster_name,
             training_attempts=self.training_attempts,
             rollout_timeout=timedelta(seconds=self.rollout_timeout_seconds),
             resync=timedelta(seconds=self.resync_seconds),
