@@ -26,6 +26,7 @@ def main() -> int:
     options: dict[str, object] = {"server_address": settings.host, "server_port": settings.port}
     if settings.secrets_file:
         options["secrets_files"] = [settings.secrets_file]
+    os.chdir(APP.parent)  # where Streamlit looks for the theme
     bootstrap.load_config_options(options)
     bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)
     return 0

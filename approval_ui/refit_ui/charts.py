@@ -28,7 +28,7 @@ def effects(found: Sequence[Bar] | Sequence[Evidence]) -> Chart:
         ]
     )
     order = [one.column for one in found]
-    across = alt.X("effect:Q", scale=alt.Scale(domain=[0, 1]), title="Effect: 0 is the same, 1 is nothing in common")
+    across = alt.X("effect:Q", scale=alt.Scale(domain=[0, 1]), title=None, axis=alt.Axis(tickCount=5, format=".1f"))
     down = alt.Y("column:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, ticks=False, domain=False))
     colour = alt.Color(
         "band:N",

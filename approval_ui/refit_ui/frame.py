@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 from markupsafe import Markup
+from streamlit.navigation.page import StreamlitPage
 
 from refit_ui import drawing, signing
 from refit_ui.live import refreshed
@@ -26,11 +27,12 @@ from refit_ui.screens import (
 from refit_ui.session import NAME, Visit, visit
 from refit_ui.views.tones import Tone
 
-MARK = Path(__file__).with_name("mark.svg")
+MARK, ICON = (Path(__file__).with_name(name) for name in ("mark.svg", "icon.svg"))
 ALL = "All namespaces"
+FIRST = "home"
 SCREENS = {
     "Decide": (
-        ("Approvals", "approvals", ":material/fact_check:", approvals.draw),
+        ("Approvals", FIRST, ":material/fact_check:", approvals.draw),
         ("Overview", "overview", ":material/grid_view:", overview.draw),
     ),
     "Look": (
@@ -56,19 +58,13 @@ def draw() -> None:
     waiting = len(found.snapshot.waiting) if found.snapshot is not None else 0
     st.set_page_config(
         page_title=f"({waiting}) Refit" if waiting else "Refit",
-        page_icon=":material/published_with_changes:",
+        page_icon=str(ICON),
         layout="wide",
         menu_items={"Get help": None, "Report a bug": None, "About": None},
     )
     st.html(drawing.STYLE)
     st.logo(str(MARK), size="large")
-    pages = {
-        group: [
-            st.Page(screen, title=title, url_path=path, icon=icon, default=path == "approvals")
-            for title, path, icon, screen in screens
-        ]
-        for group, screens in SCREENS.items()
-    }
+    pages = _pages()
     if found.identity is None:
         st.navigation(pages, position="hidden")
         signing.draw(found)
@@ -79,6 +75,24 @@ def draw() -> None:
         _place(found)
         _person(found)
     page.run()
+
+
+def _pages() -> dict[str, list[StreamlitPage]]:
+    """The first screen is at /, as the first one always is; that it also answers to its name is for people's links."""
+    found = {
+        group: [
+            st.Page(screen, title=title, url_path=path, icon=icon, default=path == FIRST)
+            for title, path, icon, screen in screens
+        ]
+        for group, screens in SCREENS.items()
+    }
+    home = found["Decide"][0]
+
+    def lead_on() -> None:
+        st.switch_page(home, query_params=st.query_params.to_dict())
+
+    found["Decide"].append(st.Page(lead_on, title="Approvals", url_path="approvals", visibility="hidden"))
+    return found
 
 
 def _badge(found: Visit) -> None:

@@ -50,6 +50,7 @@ class Visit:
     chosen: str = ""
     opened: dict[str, Request] = field(default_factory=dict)
     told: dict[str, tuple[str, str]] = field(default_factory=dict)
+    may_ask: dict[str, bool] = field(default_factory=dict)
 
     @property
     def cluster(self) -> Cluster:
@@ -74,6 +75,7 @@ class Visit:
         self.snapshot, self.failure, self.chosen = None, None, ""
         self.opened.clear()
         self.told.clear()
+        self.may_ask.clear()
 
     def read(self, *, fresh: bool = False) -> None:
         """Reads the cluster unless that was just done. A failure leaves the last reading where it is."""

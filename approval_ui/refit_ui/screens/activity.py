@@ -54,12 +54,12 @@ def _body(_: Visit, snapshot: Snapshot) -> None:
 def _row(one: Entry) -> tuple[str | Markup | Chip, ...]:
     day, _, hour = one.time.removesuffix("Z").partition("T")
     return (
-        Markup('<span>{}<span class="rf-soft">{}</span></span>').format(day, hour),
+        Markup('<span class="rf-nowrap">{}<span class="rf-soft">{}</span></span>').format(day, hour),
         Markup('<span><strong>{}</strong> {}<span class="rf-soft">{}</span></span>').format(
             one.model, one.action, one.why
         ),
         Chip(tone(one.status), one.status),
         one.people,
-        one.predicted,
+        one.predicted.replace("->", "→"),
         Markup('<span>{}<span class="rf-soft">{}</span></span>').format(one.came, one.measured),
     )

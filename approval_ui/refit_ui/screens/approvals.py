@@ -64,13 +64,12 @@ def _card(found: Visit, snapshot: Snapshot, request: Request, *, unfolded: bool)
             drawing.note(Tone(said[0]), *said[1].split("\n", 1))
         left, right = st.columns([1, 1], gap="large")
         with left:
-            drawing.draw(Markup('<p class="rf-label">Predicted impact</p>'))
-            if shown.impact is not None:
-                drawing.draw(drawing.impact(shown.impact))
-            else:
-                drawing.draw(
-                    Markup('<p class="rf-reason">Not known.</p><p class="rf-small">{}</p>').format(shown.no_impact)
-                )
+            there = (
+                drawing.impact(shown.impact)
+                if shown.impact is not None
+                else Markup('<p class="rf-reason">Not known.</p><p class="rf-small">{}</p>').format(shown.no_impact)
+            )
+            drawing.draw(Markup('<p class="rf-label">Predicted impact</p>{}').format(there))
         with right:
             drawing.draw(
                 Markup('<p class="rf-label">Exact change</p>{}').format(

@@ -14,7 +14,7 @@ from refit_ui.live import screen
 from refit_ui.screens import choosing
 from refit_ui.session import Visit
 from refit_ui.tracking import AwayError
-from refit_ui.views.performance import NAMES
+from refit_ui.views.performance import NAMES, previous_champion
 from refit_ui.views.snapshot import Snapshot
 from refit_ui.views.tones import Tone
 
@@ -38,8 +38,12 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
         drawing.empty("Nothing to compare", "This model has fewer than two versions.")
         return
     names, (left, right) = list(records), st.columns(2)
-    first = records[left.selectbox("First", names, index=1, key=f"first-{found.chosen}")]
-    second = records[right.selectbox("Second", names, index=0, key=f"second-{found.chosen}")]
+    first = records[
+        left.selectbox("First", names, index=_place(records, previous_champion(model), 1), key=f"first-{found.chosen}")
+    ]
+    second = records[
+        right.selectbox("Second", names, index=_place(records, model.serving, 0), key=f"second-{found.chosen}")
+    ]
     if first.version == second.version:
         drawing.empty("The same version twice", "Choose another one on either side.")
         return
@@ -59,6 +63,11 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
         drawing.table("Parameters", heads, rows or [("all", "the same", "the same")], wide=False)
     drawing.section("What else differs")
     drawing.table("Differences", heads, _told(first, second), wide=False)
+
+
+def _place(records: Mapping[str, VersionRecord], wanted: VersionRecord | None, otherwise: int) -> int:
+    versions = [one.version for one in records.values()]
+    return versions.index(wanted.version) if wanted is not None else otherwise
 
 
 def _metrics(heads: tuple[str, ...], first: Mapping[str, float], second: Mapping[str, float]) -> None:

@@ -32,6 +32,12 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
     model = choosing.model(found, snapshot, "request")
     if model is None or found.identity is None:
         return
+    if not _may_ask(found, model.namespace):
+        drawing.empty(
+            "You may not ask for repairs here",
+            f"That needs the role refit-requester in namespace {model.namespace}. Whoever runs the cluster can give it.",
+        )
+        return
     said = st.session_state.get("asked")
     if said is not None:
         drawing.note(Tone(said[0]), said[1], said[2])
@@ -55,6 +61,16 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
     if sent:
         st.session_state["asked"] = _send(found, model, wanted, note.strip())
         st.rerun()
+
+
+def _may_ask(found: Visit, namespace: str) -> bool:
+    """Asked once a session; if it can not be asked, the click will tell."""
+    if namespace not in found.may_ask:
+        try:
+            found.may_ask[namespace] = found.cluster.may_ask(namespace)
+        except ClusterError:
+            return True
+    return found.may_ask[namespace]
 
 
 def _to_version(model: Model) -> Wanted | Impossible:

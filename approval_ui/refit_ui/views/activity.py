@@ -116,7 +116,11 @@ def _entry(request: Request) -> Entry:
         status=status(request).word,
         people=_people(request),
         predicted=predicted(proposal.predicted_impact if proposal is not None else None) or "not known",
-        came=f"{outcome.result}: {outcome.before} → {outcome.after}" if outcome is not None else "not yet",
+        came=f"{outcome.result}: {outcome.before} → {outcome.after}"
+        if outcome is not None
+        else "not yet"
+        if request.open
+        else "nothing was done",
         measured=(
             f"{real.metric} {float(real.before):.3g} → {float(real.after):.3g}{inside[real.inside]}"
             if real is not None

@@ -8,7 +8,7 @@ from datetime import datetime
 from refit.api.metrics import LOWER_IS_BETTER
 from refit.api.objects import Model, Request
 from refit.api.proposal import ApprovalRule, PredictedImpact
-from refit.api.remediationrequest import Action, Decision, RequestPhase
+from refit.api.remediationrequest import Action, Decision, DiagnosisClass, RequestPhase, TriggerType
 from refit.api.summaries import expiry, needed, short, yes
 from refit.api.times import age, until
 from refit_ui.views.tones import BANDS, TONE_OF, Band, Chip, Tone, banded
@@ -35,6 +35,13 @@ RISKS = {
     Action.CHANGE_CONFIG: Band.MEDIUM,
 }
 """What an action risks by itself; a version that served before, or must first beat the one that serves, risks little."""
+REASONS = {
+    DiagnosisClass.DRIFT: "Requests no longer look like what the model learned from",
+    DiagnosisClass.PERFORMANCE: "The model answers worse than it should",
+    DiagnosisClass.DATA_QUALITY: "Requests are not what the model was made for",
+    DiagnosisClass.SYSTEM_ERROR: "The service fails or is slow",
+    DiagnosisClass.UNKNOWN: "Something is wrong, and it is not clear what",
+}
 MOVES_MODEL = (Action.ROLLBACK, Action.RETRAIN, Action.PROMOTE, Action.CHANGE_CONFIG)
 MOST_DIGEST = 19
 """Of a digest as it is shown: sha256: and twelve digits; the whole of it stands in the details."""
@@ -97,7 +104,7 @@ def card(
     proposal, diagnosis = request.status.proposal, request.status.diagnosis
     if proposal is None:
         raise ValueError(f"{request.name} proposes nothing")
-    impact = _impact(proposal.predicted_impact)
+    impact, evidence = _impact(proposal.predicted_impact), _evidence(request, model)
     risk, risk_why = _risk(request.spec.action, impact)
     estimate = request.status.estimate
     left = until(expiry(request), now)
@@ -107,7 +114,7 @@ def card(
         namespace=request.namespace,
         model=request.spec.target_ref.name,
         title=title(request),
-        reason=_reason(request),
+        reason=_reason(request, evidence),
         severity=banded(float(diagnosis.severity), "Severity ") if diagnosis is not None else None,
         risk=Chip(TONE_OF[risk], f"Risk {risk}"),
         risk_why=risk_why,
@@ -118,9 +125,9 @@ def card(
         changes=tuple((one.what, one.before or "nothing", one.after or "nothing") for one in proposal.change),
         needs=needed(proposal.approval or ApprovalRule(), yes(request)),
         expires={"": "", "over": "The time to decide is over."}.get(left, f"Expires {left}."),
-        asked=f"{request.spec.requested_by}, {age(request.created, now)} ago",
+        asked=f"{_person(request.spec.requested_by)}, {age(request.created, now)} ago",
         why_not=_why_not(request, me, groups, granted=granted, over=left == "over"),
-        evidence=_evidence(request, model),
+        evidence=evidence,
         ranking=tuple(
             (f"version {one.version}", short(one.value), f"{short(one.low)} to {short(one.high)}, {one.rows} rows")
             for one in proposal.ranking
@@ -202,11 +209,18 @@ def _step_up(own: Band) -> Band:
     return BANDS[min(BANDS.index(own) + 1, len(BANDS) - 1)]
 
 
-def _reason(request: Request) -> str:
+def _reason(request: Request, evidence: tuple[Evidence, ...]) -> str:
     diagnosis, trigger, proposal = request.status.diagnosis, request.spec.trigger, request.status.proposal
-    if diagnosis is not None and trigger.type != "Human":
-        return diagnosis.reasoning or f"{diagnosis.class_}, severity {diagnosis.severity}"
+    if diagnosis is not None and trigger.type != TriggerType.HUMAN:
+        named = ", ".join(f"{one.column} {one.chip.word}" for one in evidence[:4]) or ", ".join(trigger.features[:4])
+        return f"{REASONS[diagnosis.class_]}{f': {named}' if named else ''}."
     return request.spec.note or (proposal.text if proposal is not None else "")
+
+
+def _person(name: str) -> str:
+    """A service account without the words before its name."""
+    account = name.removeprefix("system:serviceaccount:")
+    return f"the service account {account.partition(':')[2]}" if account != name else name
 
 
 def _why_not(request: Request, me: str, groups: tuple[str, ...], *, granted: bool, over: bool) -> str:
