@@ -41,7 +41,6 @@ class _Head:
 
     sequence: int
     hash: str
-    rows: int
     chained_from: int
 
 
@@ -182,7 +181,7 @@ class Ledger:
         if not report.ok:
             self._refused = f"the audit in {database.name_of(self._url)} is not written on: {told(report)}"
             raise LedgerError(self._refused)
-        self._head = _Head(sequence=report.last, hash=report.head, rows=report.rows, chained_from=report.chained_from)
+        self._head = _Head(sequence=report.last, hash=report.head, chained_from=report.chained_from)
 
     def _current(self, connection: Connection) -> _Head:
         """The last row. What another process wrote since we looked is verified before it is built upon."""
@@ -203,7 +202,7 @@ class Ledger:
             found = self._sealed(entry, head)
             queries.insert_row(connection, found)
             begun = head.chained_from if head.chained_from <= head.sequence else found.sequence
-            following = _Head(sequence=found.sequence, hash=found.hash, rows=head.rows + 1, chained_from=begun)
+            following = _Head(sequence=found.sequence, hash=found.hash, chained_from=begun)
             connection.info["committed"] = lambda: self._follow(following)
         if found.digest != entry.digest:
             raise LedgerError(
@@ -233,12 +232,12 @@ class Ledger:
         return replace(row, hash=found, mac=Mac(keys.secrets[keys.current]).of(found), key_id=keys.current)
 
     def _checkpoint(self, connection: Connection) -> Checkpoint:
-        head = self._current(connection)
+        head, base = self._current(connection), queries.base(connection)
         return checkpoints.signed(
             self._keys(),
             sequence=head.sequence,
             head=head.hash,
-            rows=head.rows,
+            rows=head.sequence - (base.sequence if base is not None else 0),
             chained_from=head.chained_from,
             time=stamp(self._clock()),
         )

@@ -97,8 +97,8 @@ def stored(connection: Connection, after: int = 0, limit: int = -1) -> Iterator[
     query = (
         f"SELECT sequence, {record}, hash, mac, key_id FROM audit WHERE sequence > {after:d} ORDER BY sequence {until}"  # noqa: S608  # of names of this module and numbers
     )
-    found = connection.execution_options(stream_results=True, max_row_buffer=CHUNK).execute(text(query))
-    for chunk in found.partitions(CHUNK):
+    piecewise = text(query).execution_options(stream_results=True, max_row_buffer=CHUNK)
+    for chunk in connection.execute(piecewise).partitions(CHUNK):
         yield from rows.stored(tuple(one) for one in chunk)
 
 

@@ -1,0 +1,69 @@
+"""One PostgreSQL for all tests of the audit, and a database of its own for each that asks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from postgres import OWNER, WRITER, Database, Postgres, admin, postgres
+from refit_cluster.shell import HarnessError
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    try:
+        with postgres() as found:
+            yield found
+    except HarnessError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def empty(server: Postgres) -> Database:
+    """Without tables."""
+    found = Database(server, f"audit{next(NUMBERS)}")
+    server.run(f"CREATE DATABASE {found.name} OWNER {OWNER}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def template(server: Postgres) -> str:
+    """Name of a database whose tables their owner made, with the command that docs/audit.md names."""
+    found = Database(server, "template_audit")
+    server.run(f"CREATE DATABASE {found.name} OWNER {OWNER}")
+    said = admin("migrate", "--database", found.owners, "--password-file", server.password_file, "--writer", WRITER)
+    assert said == "the tables are v0001\n"
+    return found.name
+
+
+@pytest.fixture
+def database(server: Postgres, template: str) -> Database:
+    """With tables, and no rows."""
+    found = Database(server, f"audit{next(NUMBERS)}")
+    server.run(f"CREATE DATABASE {found.name} OWNER {OWNER} TEMPLATE {template}")
+    return found
+
+
+@pytest.fixture
+def small_volume(tmp_path: Path) -> Iterator[Path]:
+    """A volume of 2 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("a file system in memory can only be mounted by root")
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
