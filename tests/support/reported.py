@@ -140,7 +140,14 @@ RECORD = {
         for name, method, effect, threshold, p, psi in COLUMNS
     ],
     "prediction": [
-        {"column": "probability.1", "method": "KS", "effect": 0.24, "threshold": 0.1, "pAdjusted": 0.0002, "drifted": True}
+        {
+            "column": "probability.1",
+            "method": "KS",
+            "effect": 0.24,
+            "threshold": 0.1,
+            "pAdjusted": 0.0002,
+            "drifted": True,
+        }
     ],
     "dataQuality": {"valid": True, "score": 98.2, "problems": []},
     "quality": {
@@ -180,7 +187,11 @@ REQUEST = {
             "digest": PROPOSED,
             "text": "Retrain heart on the source and 412 logged requests: thalach drifted (0.71) and F1 fell to 0.71",
             "change": [
-                {"what": "served version", "from": "version 2", "to": "the version that is trained, if it passes the gate"},
+                {
+                    "what": "served version",
+                    "from": "version 2",
+                    "to": "the version that is trained, if it passes the gate",
+                },
                 {"what": "training data", "from": "303 rows of the source", "to": "the source and 412 logged requests"},
             ],
             "window": {"since": "2026-11-12T07:31:00Z", "until": "2026-11-13T07:31:00Z"},
@@ -294,5 +305,76 @@ def order(kind: ReportKind, **changes: Any) -> ReportOrder:
 def measured() -> Measured:
     """What the collector keeps of that measurement."""
     found = of_record([RECORD], "a1b2c3d4e5")
+    assert found is not None  # the record is as it is written
+    return found
+
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)>",
+    '"><img src="http://evil.test/beacon.png">',
+    "url(http://evil.test/a) @import 'http://evil.test/b.css'; </style><style>body{display:none}",
+    "{{ 7 * 7 }} {% include 'style.css' %}",
+    "مرحبا بكم في المستشفى",
+    "心臓病の予測モデルを再訓練する理由",
+    "\u202egnp.exe\u202c \u0007\u0000bell",
+    "=cmd|' /C calc'!A0",
+    "W" * 120,
+)
+"""What people might write where a name or a reason is asked for."""
+LONGEST = "a" * 40
+"""Of a ModelDeployment's name."""
+
+
+def hostile(kind: ReportKind) -> ReportOrder:
+    """An order in which every text that a person may write is one of those."""
+    text = dict(enumerate(HOSTILE))
+    request: dict[str, Any] = {
+        **DONE,
+        "name": f"{LONGEST}-retrain-5c1e07aa",
+        "spec": {
+            **DONE["spec"],  # type: ignore[dict-item]  # a literal of our own
+            "requestedBy": text[0],
+            "note": " ".join(HOSTILE)[:900],
+            "trigger": {
+                "type": "Human",
+                "measurement": "a1b2c3d4e5",
+                "features": [text[4], text[5], text[8]],
+                "alerts": [
+                    {"name": each, "fingerprint": f"f{place}", "startsAt": None} for place, each in text.items()
+                ],
+            },
+        },
+        "status": {
+            **DONE["status"],  # type: ignore[dict-item]  # a literal of our own
+            "phase": "AwaitingApproval" if kind is ReportKind.APPROVAL else "Rejected",
+            "approvals": {
+                each: {"decision": "Rejected", "proposalDigest": PROPOSED, "reason": each, "groups": [each]}
+                for each in HOSTILE
+            },
+        },
+    }
+    versions = [version(number, reason=HOSTILE[number], algorithm=HOSTILE[number][:64]) for number in range(1, 7)]
+    versions.append(version(7, state="Serving", reason=text[0], until=None))
+    return order(
+        kind,
+        model=LONGEST,
+        namespace="n" * 63,
+        cluster=text[5] + text[4],
+        serving=7,
+        versions=versions,
+        request=None if kind is ReportKind.DRIFT else request,
+    )
+
+
+def hostile_measured() -> Measured:
+    """A measurement whose columns have those names, and longer ones; more of them than are shown."""
+    names = [*HOSTILE, *(f"column_with_a_long_name_{place:03}_{'x' * 90}" for place in range(80))]
+    columns = [
+        {"column": name[:128], "method": "KS", "effect": max(0.0, 0.99 - place / 50), "threshold": 0.1,
+         "pAdjusted": 1e-5, "drifted": place < 40, "missing": 0.25, "statistics": {}, "note": ""}
+        for place, name in enumerate(names)
+    ]  # fmt: skip
+    faults = {"valid": False, "score": 12.0, "problems": [each[:200] for each in HOSTILE]}
+    found = of_record([{**RECORD, "columns": columns, "dataQuality": faults}], "a1b2c3d4e5")
     assert found is not None  # the record is as it is written
     return found

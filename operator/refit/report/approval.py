@@ -8,7 +8,7 @@ from refit.api.orders import ReportedRequest, ReportOrder
 from refit.api.proposal import Proposal
 from refit.api.remediationrequest import Action
 from refit.report.charts import Chart, Mark, band, intervals
-from refit.report.drift import columns_table, effects_chart, omitted
+from refit.report.drift import effects_chart, omitted
 from refit.report.incident import alerts_table, diagnosis_facts
 from refit.report.measured import Measured
 from refit.report.parts import (
@@ -23,7 +23,7 @@ from refit.report.parts import (
 )
 from refit.report.wording import lasted, metric, number, sentence, signed, when
 
-CHANGES, RANKED, COLUMNS = 12, 10, 10
+CHANGES, RANKED = 12, 10
 QUESTIONS: dict[Action, str] = {
     Action.SCALE: "Run {model} on {replicas} replicas?",
     Action.RESTART: "Restart {model}?",
@@ -47,7 +47,6 @@ class Approval:
     ranking: Chart | None
     reasons: tuple[Fact, ...]
     drift: Chart | None
-    columns: Table | None
     columns_told: str
     alerts: Table | None
     rule: tuple[Fact, ...]
@@ -65,7 +64,6 @@ def approval(order: ReportOrder, found: Measured | None) -> Approval:
     severity = request.status.diagnosis.severity if request.status.diagnosis is not None else None
     expires = proposal.expires_at or spec.expires_at
     drifted = found if found is not None and found.columns else None
-    columns = columns_table(drifted) if drifted is not None else None
     question = QUESTIONS.get(spec.action, "{action}: {model}?")
     expected = number(predicted.predicted) if predicted is not None else "not predicted"
     return Approval(
@@ -96,7 +94,6 @@ def approval(order: ReportOrder, found: Measured | None) -> Approval:
         ranking=_ranking(proposal),
         reasons=diagnosis_facts(request),
         drift=effects_chart(drifted) if drifted is not None else None,
-        columns=columns.first(COLUMNS, "inputs") if columns is not None else None,
         columns_told=omitted(drifted) if drifted is not None else "",
         alerts=alerts_table(request),
         rule=_rule(proposal, request, expires),

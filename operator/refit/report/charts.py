@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refit.report.wording import number
+from refit.report.wording import number, shortened
 
 WIDTH, WIDTH_MM = 680.0, 174.0
 """Of a chart, in units of its own and on paper."""
@@ -18,6 +18,8 @@ LEFT, RIGHT = 170.0, 600.0
 GAP, WORD = 10.0, 80.0
 """Between an axis and words; the width of a word at a tick."""
 ROW, LINE = 24.0, 15.0
+NAME = 24
+"""Characters of a name beside a bar; a wider script is cut where the room ends."""
 MEDIUM, HIGH = 0.5, 0.7
 """Where the bands begin: low below the first, high above the second."""
 
@@ -184,7 +186,7 @@ def _row(name: str, value: str, top: float, *, strong: bool) -> list[Label]:
     """The words beside one bar or mark: its name before the axis, its value behind."""
     role = "strong" if strong else "value"
     return [
-        Label(text=name, left=0, top=top, width=LEFT - GAP, role="name"),
+        Label(text=shortened(name, NAME), left=0, top=top, width=LEFT - GAP, role="name"),
         Label(text=value, left=RIGHT + GAP, top=top, width=WIDTH - RIGHT - GAP, role=role),
     ]
 

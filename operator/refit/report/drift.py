@@ -10,7 +10,7 @@ from refit.report.measured import Bound, Column, Measured
 from refit.report.parts import CODE, NUMBER, TEXT, Fact, Table, Tile, order_facts
 from refit.report.wording import count, listed, metric, number, p_value, percent, when
 
-SHOWN_BARS = 24
+SHOWN_BARS = 16
 SHOWN_COLUMNS = 60
 PROBLEMS = 12
 
@@ -41,7 +41,7 @@ def drift(order: ReportOrder, found: Measured | None) -> Drift:
     names = [column.column for column in found.ordered if column.drifted]
     largest = max((column.effect for column in found.drifted), default=0.0)
     verb = "has" if len(names) == 1 else "have"
-    title = f"{listed(names)} {verb} drifted" if names else "The answers have drifted"
+    title = f"{listed(names, limit=24)} {verb} drifted" if names else "The answers have drifted"
     faults = found.data_quality
     return Drift(
         title=title,
@@ -57,9 +57,9 @@ def drift(order: ReportOrder, found: Measured | None) -> Drift:
             Tile(label="Requests compared", value=count(found.rows)),
         ),
         window=(
-            Fact(term="From", value=when(found.since)),
-            Fact(term="Until", value=when(found.until)),
-            Fact(term="Version measured", value=str(found.version or "—")),
+            Fact(
+                term="Requests", value=f"of version {found.version or '—'}, {when(found.since)} to {when(found.until)}"
+            ),
             Fact(term="Measured", value=when(found.time)),
         ),
         chart=effects_chart(found),
@@ -103,7 +103,7 @@ def omitted(found: Measured) -> str:
     return f"The chart shows the first {SHOWN_BARS} of {len(found.columns)} inputs." if more > 0 else ""
 
 
-def columns_table(found: Measured) -> Table | None:
+def columns_table(found: Measured, most: int = SHOWN_COLUMNS) -> Table | None:
     if not found.columns:
         return None
     return Table(
@@ -112,7 +112,7 @@ def columns_table(found: Measured) -> Table | None:
         kinds=(TEXT, TEXT, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, TEXT),
         widths=(27, 10, 10, 12, 13, 10, 9, 9),
         rows=tuple(_row(column, whole=found.whole) for column in found.ordered),
-    ).first(SHOWN_COLUMNS, "inputs")
+    ).first(most, "inputs")
 
 
 def _row(column: Column, *, whole: bool) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from refit.report.parts import (
 )
 from refit.report.wording import cut, digest, lasted, listed, metric, sentence, signed, when
 
-CHANGES, ALERTS, COLUMNS = 12, 8, 10
+CHANGES, ALERTS, COLUMNS = 12, 8, 8
 DATED = (RequestPhase.EXECUTED, RequestPhase.EXPIRED)
 """Of these the status tells when it ended; of the others, only by when that was noticed."""
 TITLES: dict[RequestPhase, str] = {
@@ -89,7 +89,7 @@ def incident(order: ReportOrder, found: Measured | None) -> Incident:
     predicted = status.proposal.predicted_impact if status.proposal is not None else None
     ready = find(status.conditions, ConditionType.READY)
     drifted = found if found is not None and found.columns else None
-    columns = columns_table(drifted) if drifted is not None else None
+    columns = columns_table(drifted, COLUMNS) if drifted is not None else None
     return Incident(
         title=TITLES.get(phase, "{action} came to an end").format(action=str(request.spec.action)),
         lead=sentence(ready.message if ready is not None and ready.message else str(phase)),
@@ -105,7 +105,7 @@ def incident(order: ReportOrder, found: Measured | None) -> Incident:
         ),
         diagnosis=diagnosis_facts(request),
         drift=effects_chart(drifted) if drifted is not None else None,
-        columns=columns.first(COLUMNS, "inputs") if columns is not None else None,
+        columns=columns,
         columns_told=omitted(drifted) if drifted is not None else "",
         timeline=timeline(order, request),
         changes=changes_table(request, CHANGES),

@@ -108,9 +108,16 @@ def digest(value: str) -> str:
     return value.removeprefix("sha256:")[:12]
 
 
-def listed(names: list[str], most: int = 3) -> str:
-    """a, b and c; or a, b, c and 4 more."""
-    found = [cut(name, 40) for name in names]
+def shortened(text: str, limit: int) -> str:
+    """The text, or its beginning and its end: names that are alike differ at one of them."""
+    found = plain(text)
+    end = limit // 3
+    return found if len(found) <= limit else f"{found[: limit - end - 1]}…{found[-end:]}"
+
+
+def listed(names: list[str], most: int = 3, limit: int = 40) -> str:
+    """Two or three names with an and; of many, the first and how many more."""
+    found = [shortened(name, limit) for name in names]
     if len(found) > most:
         return f"{', '.join(found[:most])} and {len(found) - most} more"
     return f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)
