@@ -27,6 +27,8 @@ NAMES = (
     "repair",
     "rollback",
     "promotion",
+    "report",
+    "audit",
 )
 """Each is a module here with a function `run` that returns its records."""
 
