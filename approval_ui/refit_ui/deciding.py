@@ -59,6 +59,12 @@ def decide(found: Visit, shown: Request, decision: Decision, reason_key: str) ->
         found.read(fresh=True)
 
 
+def keep(found: Visit, request: Request, reason_key: str) -> None:
+    """What is written outlives the sign-in, sent or not."""
+    if found.identity is not None:
+        keep_draft(found.identity.name, request.uid, str(st.session_state.get(reason_key) or ""))
+
+
 def look(found: Visit, request: Request) -> None:
     """The person has seen what changed; from here on that is what they decide on."""
     found.opened[request.uid] = request

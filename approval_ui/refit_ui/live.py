@@ -38,7 +38,9 @@ def screen(draw: Screen) -> None:
             found.read()
         if found.identity is None:
             return
-        _banner(found)
+        # In a place of its own, there or not: what moves on the screen loses what is being typed in it.
+        with st.container():
+            _banner(found)
         if found.snapshot is not None:
             draw(found, found.snapshot)
 
@@ -46,8 +48,8 @@ def screen(draw: Screen) -> None:
 
 
 def writable(found: Visit) -> bool:
-    """Whether there is any point in a button."""
-    return found.failure is None and found.identity is not None
+    """Whether there is any point in a button: one pressed after the sign-in ended keeps what was written with it."""
+    return found.identity is not None and (found.failure is None or found.failure.ended)
 
 
 def _banner(found: Visit) -> None:
@@ -55,6 +57,10 @@ def _banner(found: Visit) -> None:
     if failure is not None and failure.refused:
         drawing.note(Tone.DOUBT, "The cluster does not show you this", failure.cause)
         _other_namespace(found)
+    elif failure is not None and failure.ended:
+        told = "Sign in again to go on; what you wrote is kept. What stands below is what you saw last."
+        drawing.note(Tone.DOUBT, "Your sign-in has ended", told)
+        st.button("Sign in again", key="again", type="primary", on_click=found.sign_out)
     elif failure is not None:
         told = f"{failure.cause}. The page tries again every {found.settings.refresh_seconds} seconds."
         if snapshot is not None:

@@ -30,11 +30,12 @@ MOST_DRAFTS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why nothing could be read, since when."""
+    """Why nothing could be read, since when: the person may not, their sign-in has ended, or the cluster is away."""
 
     cause: str
     at: datetime
     refused: bool = False
+    ended: bool = False
 
 
 @dataclass(kw_only=True)
@@ -82,8 +83,10 @@ class Visit:
         now = datetime.now(UTC)
         if self.identity is None:
             return
+        if self.failure is not None and self.failure.ended:
+            return
         if self.identity.is_over(now):
-            self.sign_out("Your sign-in has ended. Sign in again; what you wrote is kept.")
+            self._end(now)
             return
         recent = (self.snapshot.at if self.snapshot is not None else None, self.failure.at if self.failure else None)
         if not fresh and any(at is not None and now - at < FRESH for at in recent):
@@ -92,12 +95,19 @@ class Visit:
             self.snapshot = self.cluster.snapshot(self.namespace)
             self.failure = None
         except SignedOutError:
-            self.sign_out("The cluster no longer takes your sign-in. Sign in again; what you wrote is kept.")
+            self._end(now)
         except RefusalError as error:
             self.snapshot = None
             self.failure = Failure(cause=str(error), at=datetime.now(UTC), refused=True)
         except ClusterError as error:
             self.failure = Failure(cause=str(error), at=datetime.now(UTC))
+
+    def _end(self, now: datetime) -> None:
+        """What is on the screen stays, or a reason that is being written would go with it."""
+        if self.snapshot is None:
+            self.sign_out("Your sign-in has ended. Sign in again.")
+        else:
+            self.failure = Failure(cause="Your sign-in has ended", at=now, ended=True)
 
 
 def visit() -> Visit:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from refit_cluster import debian
 
@@ -58,3 +58,15 @@ def sign_in(page: Page, url: str, token: str, path: str = "/approvals?namespace=
 def settled(page: Page) -> None:
     """When nothing runs any more."""
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def go(page: Page, name: str) -> None:
+    """To another screen, by the navigation."""
+    page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+    expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
+    settled(page)
+
+
+def card(page: Page, title: str = "Retrain heart") -> Locator:
+    """The card of a request that waits."""
+    return page.locator("[class*=st-key-card-]").filter(has=page.get_by_role("heading", name=title, exact=True))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from collector_process import free_port
 from guarded import PEOPLE, REQUESTS, TEAM, Guarded, request
-from plugin import DIGEST, LAST, MODELS, ago, asking, furnish, model, record
+from plugin import DIGEST, MODELS, ago, asking, furnish, model, record
 from refit.api.signature import Signature
 from refit_cluster.shell import wait_until
 from refit_trainer import plots
@@ -39,6 +40,25 @@ COLUMNS = [
 ]
 NOW_METRICS = {"accuracy": 0.87, "f1": 0.835616, "roc_auc": 0.91, "precision": 0.86, "recall": 0.81, "log_loss": 0.34}
 OLD_METRICS = {"accuracy": 0.85, "f1": 0.807018, "roc_auc": 0.89, "precision": 0.84, "recall": 0.78, "log_loss": 0.39}
+
+
+@dataclass(frozen=True)
+class World:
+    """`url` is the page's; `tokens` are people's, by name; `heart` is the model's own address."""
+
+    plane: Guarded
+    url: str
+    tokens: dict[str, str]
+    heart: str
+    runs: dict[str, str]
+
+    def renew(self) -> None:
+        """Models and requests as they were in the beginning."""
+        populate(self.plane, self.heart, self.runs)
+
+    def stored(self, name: str) -> dict[str, Any]:
+        """The decisions on a request, as the API server has them."""
+        return self.plane.decided(f"{REQUESTS}/{name}")
 
 
 def tokens(folder: Path) -> tuple[str, dict[str, str]]:
@@ -210,6 +230,3 @@ def _upload(mlflow: str, experiment: str, run: str, path: str, content: bytes) -
 def _post(mlflow: str, path: str, **body: Any) -> dict[str, Any]:
     answer = httpx.post(f"{mlflow}/api/2.0/mlflow/{path}", json=body, timeout=30).raise_for_status()
     return dict(answer.json())
-
-
-LAST_KEY = LAST.key

@@ -27,7 +27,10 @@ def draw() -> None:
 
 def _body(found: Visit, snapshot: Snapshot) -> None:
     waiting = snapshot.waiting
-    _done(found, snapshot)
+    with (
+        st.container()
+    ):  # a place of its own, as all that comes and goes has here: what moves loses what is typed in it
+        _done(found, snapshot)
     if not waiting:
         drawing.empty(
             "Nothing waits for a decision",
@@ -57,11 +60,12 @@ def _card(found: Visit, snapshot: Snapshot, request: Request, *, unfolded: bool)
     changed = covered(opened) != covered(request)
     with st.container(border=True, key=f"card-{request.uid}"):
         _head(shown)
-        if changed:
-            _changed(found, opened, request)
-        said = found.told.get(request.uid)
-        if said is not None:
-            drawing.note(Tone(said[0]), *said[1].split("\n", 1))
+        with st.container():
+            if changed:
+                _changed(found, opened, request)
+            said = found.told.get(request.uid)
+            if said is not None:
+                drawing.note(Tone(said[0]), *said[1].split("\n", 1))
         left, right = st.columns([1, 1], gap="large")
         with left:
             there = (
@@ -88,13 +92,12 @@ def _card(found: Visit, snapshot: Snapshot, request: Request, *, unfolded: bool)
 
 def _head(shown: Card) -> None:
     chips = Markup().join(drawing.chip(one) for one in (shown.severity, shown.risk) if one is not None)
+    said = Markup().join(Markup('<p class="rf-small">{}</p>').format(line) for line in shown.said)
     drawing.draw(
         Markup(
-            '<div class="rf-cardhead"><h2>{}</h2><div class="rf-chips">{}</div></div><p class="rf-reason">{}</p>'
-        ).format(shown.title, chips, shown.reason)
+            '<div class="rf-cardhead"><h2>{}</h2><div class="rf-chips">{}</div></div><p class="rf-reason">{}</p>{}'
+        ).format(shown.title, chips, shown.reason, said)
     )
-    for line in shown.said:
-        drawing.draw(Markup('<p class="rf-small">{}</p>').format(line))
 
 
 def _changed(found: Visit, opened: Request, request: Request) -> None:
@@ -121,26 +124,28 @@ def _buttons(found: Visit, request: Request, shown: Card, *, changed: bool) -> N
         drawing.draw(Markup('<p class="rf-small" role="note"><strong>{}</strong></p>').format(shown.why_not))
         return
     key, off = f"{request.uid}-{proposal.digest[7:19]}", changed or not writable(found)
-    with st.form(f"decide-{key}", border=False, enter_to_submit=False):
-        st.text_area(
-            "Reason",
-            value=drafts().get((identity.name, request.uid), ""),
-            key=f"reason-{key}",
-            placeholder="Needed to reject; welcome when you approve. Others will read it.",
-            max_chars=LONGEST_REASON,
-            height=80,
+    field = f"reason-{key}"
+    st.text_area(
+        "Reason",
+        value=drafts().get((identity.name, request.uid), ""),
+        key=field,
+        placeholder="Needed to reject; welcome when you approve. Others will read it.",
+        max_chars=LONGEST_REASON,
+        height=80,
+        on_change=deciding.keep,
+        args=(found, request, field),
+    )
+    yes, no, _ = st.columns([1, 1, 3])
+    for place, (word, decision, kind) in zip((yes, no), deciding.BUTTONS, strict=False):
+        place.button(
+            word,
+            key=f"{word}-{key}",
+            type=kind,
+            width="stretch",
+            disabled=off,
+            on_click=deciding.decide,
+            args=(found, request, decision, field),
         )
-        yes, no, _ = st.columns([1, 1, 3])
-        for place, (word, decision, kind) in zip((yes, no), deciding.BUTTONS, strict=True):
-            place.form_submit_button(
-                word,
-                key=f"{word}-{key}",
-                type=kind,
-                width="stretch",
-                disabled=off,
-                on_click=deciding.decide,
-                args=(found, request, decision, f"reason-{key}"),
-            )
     drawing.draw(
         Markup('<p class="rf-small">You decide as {} on digest {}. A decision is final.</p>').format(
             identity.name, proposal.digest[:19]
