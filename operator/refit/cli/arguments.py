@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 from refit.cli.ask import promote, retrain, rollback, undo
-from refit.cli.calibration import report
 from refit.cli.completion import SCRIPTS, Names
 from refit.cli.decide import approve, reject
 from refit.cli.doctor import doctor
@@ -15,6 +14,7 @@ from refit.cli.explain import explain
 from refit.cli.freeze import freeze, unfreeze
 from refit.cli.history import diff, history
 from refit.cli.replay import replay
+from refit.cli.reports import KINDS, report
 from refit.cli.session import MISUSE, Result, Session
 from refit.cli.status import requests, status
 from refit.cli.trace import trace
@@ -134,7 +134,11 @@ def _proving(commands: Commands) -> None:
     ).option("--policy", metavar="FILE", help="YAML with spec.remediation, or with what stands in it").option(
         "--since", default="30d", help="how far back, such as 12h; default: %(default)s"
     )
-    commands.add("report", report, "how well predictions held").option("what", choices=("calibration",)).everywhere()
+    commands.add("report", report, "the PDF reports of a model; or `calibration`: how well predictions held").option(
+        "what", names=Names.MODEL, metavar="MODEL|calibration"
+    ).option("--kind", choices=tuple(KINDS), help="the newest of this kind, as a file").option(
+        "-f", "--file", help="where to put it; default: MODEL-KIND.pdf"
+    ).mlflow().everywhere()
     commands.add("doctor", doctor, "whether all that Refit needs is there")
     commands.add("completion", None, "the script that completes words in your shell").option(
         "shell", choices=tuple(SCRIPTS)

@@ -92,6 +92,19 @@ async def mlflow_run(session: Session, address: str | None, run_id: str) -> dict
     return run
 
 
+async def mlflow_file(session: Session, address: str | None, uri: str) -> bytes:
+    """A file by the address that pods know it by; raises AwayError."""
+    service = await _mlflow(session, address)
+    base = service.url.rstrip("/")
+    if not service.direct and not uri.startswith(f"{base}/"):
+        raise AwayError(f"{uri} is not a file of the MLflow at {base}; pass --mlflow-url")
+    path = uri.removeprefix(base) if uri.startswith(f"{base}/") else urlsplit(uri).path
+    answer = await service.get(session.person, path)
+    if not answer.ok:
+        raise AwayError(f"MLflow answered {answer.code}: {answer.message[:200]}")
+    return answer.body
+
+
 def parameters(run: Mapping[str, Any]) -> dict[str, str]:
     """The parameters of a run."""
     return {one["key"]: str(one["value"]) for one in (run.get("data") or {}).get("params") or ()}
