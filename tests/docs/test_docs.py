@@ -17,6 +17,7 @@ from refit.api.dataspec import ColumnType
 from refit.api.modeldeployment import Task
 from refit.api.reasons import ConditionType, Reason
 from refit.api.signature import InputColumn, Signature
+from refit.notify.metrics import NotifyMetrics
 from refit.shell.metrics import Metrics as OperatorMetrics
 from refit.shell.settings import Settings
 from refit_collector.settings import PREFIX as COLLECTOR_PREFIX
@@ -162,6 +163,7 @@ def names(families: Iterable[Metric]) -> set[str]:
 def test_every_metric_is_told() -> None:
     operator = OperatorMetrics()
     operator.watch_queue(lambda: 0, lambda: 0, lambda: 0)
+    NotifyMetrics(operator.registry, lambda: 0)
     inputs = (InputColumn(name="age", type=ColumnType.NUMBER),)
     classes = {Task.CLASSIFICATION: ("no", "yes"), Task.REGRESSION: ()}
     predictors = [

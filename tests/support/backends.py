@@ -122,7 +122,7 @@ def _mlflow(folder: Path) -> Iterator[int]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
     try:
-        wait_until(lambda: _healthy(f"http://127.0.0.1:{port}"), what="an answer of MLflow", within=120, pause=0.2)
+        wait_until(lambda: _healthy(f"http://127.0.0.1:{port}"), what="an answer of MLflow", within=300, pause=0.2)
         yield port
     finally:
         process.terminate()

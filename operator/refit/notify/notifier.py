@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from refit.api.notices import Notice
 from refit.notify.configuration import Configuration
+from refit.notify.metrics import NotifyMetrics
 from refit.notify.outbox import Outbox, OutboxError, Owed
 from refit.notify.senders import DeliveryError, Sender
 from refit.notify.wording import message
@@ -41,15 +42,7 @@ class Notifier:
         self._cluster = cluster
         self._receivers = {receiver.name: receiver for receiver in configuration.receivers}
         self._new = asyncio.Event()
-        self._deliveries = Counter(
-            "refit_notifications",
-            "Notices by receiver and result: sent, failed (tried again), dropped (given up after a day).",
-            ["receiver", "result"],
-            registry=registry,
-        )
-        Gauge(
-            "refit_notifications_waiting", "Notices that somebody has still to be told.", registry=registry
-        ).set_function(outbox.waiting)
+        self.metrics = NotifyMetrics(registry, outbox.waiting)
 
     def tell(self, notices: Iterable[Notice]) -> None:
         """Takes in what is new. What cannot be stored now is noticed again by a later pass."""
@@ -85,14 +78,14 @@ class Notifier:
             await self._sender.send(self._receivers[owed.receiver], told)
         except DeliveryError as error:
             dropped = self._outbox.failed(owed, str(error), self._clock())
-            self._deliveries.labels(owed.receiver, "failed").inc(len(owed.notices) - len(dropped))
+            self.metrics.deliveries.labels(owed.receiver, "failed").inc(len(owed.notices) - len(dropped))
             if not owed.attempts:
                 log.warning("%s was not told: %s; tried again for a day", owed.receiver, error)
             for notice in dropped:
-                self._deliveries.labels(owed.receiver, "dropped").inc()
+                self.metrics.deliveries.labels(owed.receiver, "dropped").inc()
                 where = f"{notice.namespace}/{notice.model}"
                 log.error("%s is not told any more: %s: %s", owed.receiver, where, notice.what)  # noqa: TRY400  # as above
             return
         self._outbox.sent(owed, self._clock())
-        self._deliveries.labels(owed.receiver, "sent").inc(len(owed.notices))
+        self.metrics.deliveries.labels(owed.receiver, "sent").inc(len(owed.notices))
         log.info("%s was told of %d", owed.receiver, len(owed.notices))
