@@ -306,7 +306,7 @@ def names(of: Names, before: Sequence[str]) -> Iterable[str]:
         pytest.param(["trace", "-m", ""], ["heart", "lung"], id="an option's value that is a name"),
         pytest.param(["status", "-n", ""], [], id="an option's value that nobody knows"),
         pytest.param(["approve", "--rea"], ["--reason"], id="an option"),
-        pytest.param(["report", ""], ["calibration"], id="a word out of one"),
+        pytest.param(["report", ""], ["heart", "lung"], id="the name of a model where another word is taken, too"),
         pytest.param(["frobnicate", ""], [], id="a command that there is not"),
         pytest.param([], sorted({"approve", "completion", "diff", "doctor", "explain", "freeze", "history", "promote", "reject", "replay", "report", "requests", "retrain", "rollback", "status", "trace", "undo", "unfreeze"}), id="nothing yet"),
     ],

@@ -98,6 +98,10 @@ WHAT_TO_DO: dict[Reason, tuple[str, ...]] = {
     Reason.MEASUREMENT_FAILED: (
         "kubectl -n {namespace} logs -l refit.dev/deployment={name},refit.dev/role=monitor --tail 50",
     ),
+    Reason.REPORT_STORED: (),
+    Reason.REPORT_FAILED: (
+        "kubectl -n {namespace} logs -l refit.dev/deployment={name},refit.dev/role=report --tail 50",
+    ),
     Reason.DRIFT: (),
     Reason.NO_DRIFT: (),
     Reason.INCONCLUSIVE: (),
