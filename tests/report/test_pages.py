@@ -18,8 +18,10 @@ from pypdf import PdfReader
 from pypdf.generic import DictionaryObject
 
 from refit.api.orders import ReportOrder
+from refit.api.remediationrequest import Action
 from refit.api.reports import ReportKind
 from refit.report.document import LARGEST, Drawn, TooLargeError, pdf
+from refit.report.incident import DEEDS
 from refit.report.measured import Measured, of_status
 from refit.report.pages import PAGES, html
 from reported import HOSTILE, MEASUREMENT, hostile, hostile_measured, measured, order
@@ -106,8 +108,9 @@ def test_each_page_says_just_this(kind: ReportKind) -> None:
     assert found == file.read_text(encoding="utf-8")
 
 
-def test_every_kind_has_its_page() -> None:
+def test_every_kind_has_its_page_and_every_action_its_words() -> None:
     assert set(PAGES) == set(ReportKind)
+    assert set(DEEDS) == set(Action)
 
 
 @pytest.mark.parametrize("drawn", [plain, attacked], ids=["plain", "with hostile texts"])
@@ -218,6 +221,7 @@ def test_title_and_date_come_from_the_order() -> None:
 DRAW = """
 import sys
 sys.path.insert(0, sys.argv[2])
+from refit.api.remediationrequest import Action
 from refit.api.reports import ReportKind
 from refit.report.document import pdf
 from refit.report.pages import html

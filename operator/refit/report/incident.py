@@ -8,7 +8,7 @@ from refit.api.conditions import ConditionStatus, find
 from refit.api.orders import ReportedRequest, ReportOrder
 from refit.api.outcome import RealisedImpact
 from refit.api.reasons import ConditionType
-from refit.api.remediationrequest import Decision, RequestPhase
+from refit.api.remediationrequest import Action, Decision, RequestPhase
 from refit.api.times import moment
 from refit.report.charts import Chart, band
 from refit.report.drift import columns_table, effects_chart, omitted
@@ -33,6 +33,16 @@ from refit.report.wording import cut, digest, lasted, listed, metric, sentence, 
 CHANGES, ALERTS, COLUMNS = 12, 8, 8
 DATED = (RequestPhase.EXECUTED, RequestPhase.EXPIRED)
 """Of these the status tells when it ended; of the others, only by when that was noticed."""
+DEEDS: dict[Action, str] = {
+    Action.LOG: "A log entry",
+    Action.NOTIFY: "A notification",
+    Action.SCALE: "Scaling",
+    Action.RESTART: "A restart",
+    Action.RETRAIN: "Retraining",
+    Action.PROMOTE: "A promotion",
+    Action.ROLLBACK: "A rollback",
+    Action.CHANGE_CONFIG: "A change of configuration",
+}
 TITLES: dict[RequestPhase, str] = {
     RequestPhase.EXECUTED: "{action} was carried out",
     RequestPhase.REJECTED: "{action} was rejected",
@@ -91,7 +101,7 @@ def incident(order: ReportOrder, found: Measured | None) -> Incident:
     drifted = found if found is not None and found.columns else None
     columns = columns_table(drifted, COLUMNS) if drifted is not None else None
     return Incident(
-        title=TITLES.get(phase, "{action} came to an end").format(action=str(request.spec.action)),
+        title=TITLES.get(phase, "{action} came to an end").format(action=DEEDS[request.spec.action]),
         lead=sentence(ready.message if ready is not None and ready.message else str(phase)),
         tiles=(
             Tile(label="How it ended", value=_ended(request), tone=TONES.get(phase, "wait")),
