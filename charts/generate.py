@@ -245,6 +245,15 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Leaf(at=(4, *POD, "containers", 0, "env", 3, "value"), expression=".Values.collector.maxBytes | int64 | quote"),
         Block(at=(4, *POD, "containers", 0, "resources"), values="collector.resources"),
     ),
+    "ui.yaml": (
+        optional((1, *POD), *PULL_SECRETS),
+        Leaf(at=(1, *POD, "containers", 0, "image"), expression=f"{image('ui')} | quote"),
+        Leaf(at=(1, *POD, "containers", 0, "env", 0, "value"), expression=TRACKING_URI),
+        Leaf(at=(1, *POD, "containers", 0, "env", 1, "value"), expression=".Values.prometheus.url | quote"),
+        Leaf(
+            at=(1, *POD, "containers", 0, "env", 2, "value"),
+            expression='join "," (.Values.settings.namespaces | default list) | quote',
+        ),
 }
 MONITORING = ("prometheusrule.yaml", "monitors.yaml")
 """Manifests in a folder of their own, of kinds that only the Prometheus operator brings."""
@@ -253,7 +262,7 @@ MONITORED = (
     ' (and (eq .Values.monitoring.objects "Auto") (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1"))'
 )
 SELECTED = ("{{- with .Values.monitoring.labels }}", "{{- toYaml . | nindent 4 }}", "{{- end }}")
-SWITCHES = {"mlflow.yaml": "mlflow.enabled", "collector.yaml": "collector.enabled"}
+SWITCHES = {"mlflow.yaml": "mlflow.enabled", "collector.yaml": "collector.enabled", "ui.yaml": "ui.enabled"}
 """Manifests that are installed only if this value is true."""
 
 

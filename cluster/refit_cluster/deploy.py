@@ -27,8 +27,8 @@ def deploy(checkout: Path, places: Places, more: Sequence[str]) -> str:
     known = references(places)
     if cluster is None or not known:
         raise HarnessError("run `python -m refit_cluster up` and `images` first")
+    given: dict[str, object] = {"images": known, "ui": {"enabled": "ui" in known}}
     values = places.state / "values.json"
-    given: dict[str, object] = {"images": known}
     if cluster.kubectl(places).succeeds("get", "service", "prometheus", "--namespace", MONITORING):
         given["prometheus"] = {"url": PROMETHEUS_URL}
     values.write_text(json.dumps(given, indent=2) + "\n")

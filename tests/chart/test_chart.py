@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "refit"
 IMAGES = {
     name: f"registry.example/refit-{name}@sha256:{digit * 64}"
-    for name, digit in (("operator", "a"), ("trainer", "b"), ("predictor", "c"), ("mlflow", "d"), ("monitor", "e"))
+    for name, digit in (("operator", "a"), ("trainer", "b"), ("predictor", "c"), ("mlflow", "d"), ("monitor", "e"), ("ui", "f"))
 }
 NAMED = {"images": IMAGES}
 Manifest = dict[str, Any]

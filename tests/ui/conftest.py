@@ -8,12 +8,12 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page
 
-import page as pages
+import page_process as pages
 from backends import _mlflow
 from browser import chromium, window
 from guarded import guarded
 from onnx_models import HEART, make
-from page import World
+from page_process import World
 from predictor_process import environment
 from predictor_process import started as predictor_started
 from refit.api import crd

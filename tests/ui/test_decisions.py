@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from browser import card, sign_in
 from guarded import REQUESTS, SYSTEM, TEAM, approvals, yes
-from page import ROLLBACK, World
+from page_process import ROLLBACK, World
 from plugin import DIGEST, OPEN, asking
 from refit_cluster.shell import wait_until
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from page import EVIL
+from page_process import EVIL
 from plugin import asking
 from refit_ui.drawing import plain
 from refit_ui.identity import Identity, TokenError, cleaned, expiry

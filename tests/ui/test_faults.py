@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from browser import card, go, settled, sign_in
 from guarded import ELSEWHERE, REQUESTS
-from page import EVIL, EVIL_MARKDOWN, FORMULA, World
+from page_process import EVIL, EVIL_MARKDOWN, FORMULA, World
 from plugin import MODELS, OPEN, asking, model, renew
 from refit_cluster.controlplane import Part
 

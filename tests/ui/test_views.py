@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from page import FORMULA
+from page_process import FORMULA
 from plugin import DIGEST, HISTORY, LAST, MODEL_STATUS, ago, asking, condition, record
 from refit.api.objects import Request
 from refit.api.remediationrequest import Action
