@@ -21,6 +21,7 @@ FILES = re.findall(r"^```yaml\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOT
 USERS = {"approve": "carol", "reject": "bob", "rollback": "rita", "promote": "rita", "undo": "rita"}
 """Who types it; everything else root."""
 NEEDS_SERVICES = ("trace", "diff", "doctor")
+NEEDS_AUDIT = ("audit",)
 
 
 def first_word(example: str) -> str:
@@ -42,6 +43,9 @@ def test_an_example_is_what_is_printed(
         found = request.getfixturevalue("services")
         name_runs(plane, found)
         refit.renamed = found.renamed
+    if first_word(example) in NEEDS_AUDIT:
+        kept = request.getfixturevalue("audit_checkpoint")
+        (tmp_path / "checkpoint.json").write_text(kept)
     for name, content in FILES:
         (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
@@ -57,7 +61,7 @@ def test_an_example_is_what_is_printed(
 
 
 def test_every_command_has_an_example() -> None:
-    told = {line.split()[3] for one in EXAMPLES for line in one.splitlines() if line.startswith("$ ")}
+    told = {line.split()[3] for one in EXAMPLES for line in one.splitlines() if line.startswith("$ kubectl refit ")}
     commands = set(candidates(parser(), [""], lambda _of, _before: ()))
     without = {"retrain", "completion"}  # the former is like rollback; the latter prints a script
     assert told == commands - without

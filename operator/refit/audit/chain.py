@@ -16,7 +16,9 @@ _BLOCK = 64
 
 def link(before: str, record: bytes) -> str:
     """The hash of a row: SHA-256 over the hash before it, a tab, and its record."""
-    return hashlib.sha256(b"%b\t%b" % (before.encode(), record)).hexdigest()
+    found = hashlib.sha256(before.encode() + b"\t")
+    found.update(record)
+    return found.hexdigest()
 
 
 class Mac:

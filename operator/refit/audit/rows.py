@@ -6,7 +6,6 @@ read in one way only; content is canonical JSON, which escapes both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,8 +29,6 @@ RECORDED = (
 SEALED = ("hash", "mac", "key_id")
 """The fields that prove the others."""
 COLUMNS = (*RECORDED, *SEALED)
-CHANGED = ("", "", "changed")
-"""Seals that fit nothing, of what can not be read as a row."""
 _TABS = len(RECORDED) - 1
 
 
@@ -69,29 +66,20 @@ class Stored(NamedTuple):
     key_id: str
 
 
-def stored(values: Iterable[tuple[object, ...]]) -> Iterator[Stored]:
-    """The rows of a database as somebody left them: number, record, hash, mac, id of the key; anything may be in any."""
-    for sequence, record, *seals in values:
-        if type(record) is not bytes or record.count(b"\t") != _TABS or b"\n" in record or not _are_texts(seals):
-            yield Stored(sequence if type(sequence) is int else 0, b"", *CHANGED)
-        else:
-            yield Stored(sequence, record, *seals)  # type: ignore[arg-type]  # a number, for it is the table's key
+BAD = Stored(0, b"", "", "", "changed")
+"""What can not be read as a row: no hash is of it."""
 
 
-def _are_texts(seals: list[object]) -> bool:
-    found, mac, key_id = seals
-    return type(found) is str and type(mac) is str and type(key_id) is str
-
-
-def parsed(line: bytes) -> Stored:
-    """The row of a line, without its end."""
-    record, *seals = line.rsplit(b"\t", len(SEALED))
-    number = record.partition(b"\t")[0]
-    whole = len(seals) == len(SEALED) and record.count(b"\t") == _TABS
-    if not whole or not number.isdigit() or len(number) > 18:  # noqa: PLR2004  # what a database counts to
-        return Stored(0, b"", *CHANGED)
-    found, mac, key_id = (one.decode(errors="replace") for one in seals)
-    return Stored(int(number), record, found, mac, key_id)
+def parsed(line: bytes | None) -> Stored:
+    """The row of a line, without its end; anything may be in it, for a file or a table may have been changed."""
+    try:
+        record, found, mac, key_id = line.rsplit(b"\t", 3)  # type: ignore[union-attr]  # there is none: as below
+        number = int(record[: record.index(b"\t")])
+        if record.count(b"\t") != _TABS or b"\n" in record:
+            return BAD
+        return Stored(number, record, found.decode(), mac.decode(), key_id.decode())
+    except (AttributeError, ValueError):
+        return BAD
 
 
 def line(row: Stored) -> bytes:

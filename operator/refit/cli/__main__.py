@@ -103,6 +103,9 @@ def _run(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> i
 
 
 async def _answer(given: Namespace, terminal: Terminal, now: Callable[[], datetime]) -> Result:
+    if given.alone is not None:
+        alone: Result = given.alone(given)
+        return alone
     from refit.kube.person import Person  # noqa: PLC0415  # two seconds, which words alone need not wait
 
     async with await Person.of(given.kubeconfig, given.context) as person:

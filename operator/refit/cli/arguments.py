@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
+from refit.cli import bundle
 from refit.cli.ask import promote, retrain, rollback, undo
+from refit.cli.audit import audit
 from refit.cli.completion import SCRIPTS, Names
 from refit.cli.decide import approve, reject
 from refit.cli.doctor import doctor
@@ -56,6 +58,27 @@ class Command:
     def asks(self) -> Command:
         return self.takes(Names.MODEL).option("--reason", default="", help="why; it is kept as the request's note")
 
+    def evidence(self) -> Command:
+        """What rows of the audit are held against."""
+        return self.option(
+            "--checkpoint",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="one that was kept elsewhere; may be repeated",
+        ).option(
+            "--api-log",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="verify: the API server's audit log, compared both ways",
+        )
+
+    def alone(self, run: Callable[[argparse.Namespace], Result]) -> Command:
+        """It asks nobody."""
+        self._parser.set_defaults(alone=run)
+        return self
+
     def mlflow(self) -> Command:
         return self.option("--mlflow-url", help="default: the operator's, through the API server")
 
@@ -68,7 +91,7 @@ class Commands:
 
     def add(self, name: str, run: Run | None, told: str) -> Command:
         one = self._parsers.add_parser(name, help=told, description=told)
-        one.set_defaults(run=run)
+        one.set_defaults(run=run, alone=None)
         return (
             Command(one)
             .option("-n", "--namespace", help="default: the context's")
@@ -134,6 +157,24 @@ def _proving(commands: Commands) -> None:
     ).option("--policy", metavar="FILE", help="YAML with spec.remediation, or with what stands in it").option(
         "--since", default="30d", help="how far back, such as 12h; default: %(default)s"
     )
+    commands.add("audit", audit, "the operator's record: its rows, a bundle to take away, and whether it holds").option(
+        "what", choices=("list", "export", "verify")
+    ).everywhere().option("--model", names=Names.MODEL, help="list: of this model").option(
+        "--kind", choices=("Intent", "Outcome", "Impact"), help="list: of this kind"
+    ).option("--trigger", choices=("Alert", "Drift", "Schedule", "Human"), help="list: so caused").option(
+        "--actor", help="list: asked for by this user"
+    ).option("--trace", metavar="TRACE_ID", help="list: of this trace").option(
+        "--since", metavar="TIME", help="list: since then, such as 2026-01-31T00:00:00Z"
+    ).option("--limit", type=int, default=50, help="list: the newest so many; default: %(default)s").option(
+        "--file", help="export: the bundle to write, *.tar, or a table, *.csv"
+    ).evidence().option("--operator-url", help="default: through the API server").option(
+        "--token-file", help="file with a token for the audit; default: one is asked for"
+    )
+    commands.add("verify", None, "a bundle of the audit, without a cluster").option(
+        "bundle", metavar="BUNDLE"
+    ).evidence().option("--keys", metavar="FOLDER", help="the audit's keys: macs are checked, too").option(
+        "--part", action="store_true", help="rows behind the bundle's last are elsewhere"
+    ).alone(bundle.verify)
     commands.add("report", report, "the PDF reports of a model; or `calibration`: how well predictions held").option(
         "what", names=Names.MODEL, metavar="MODEL|calibration"
     ).option("--kind", choices=tuple(KINDS), help="the newest of this kind, as a file").option(
