@@ -28,6 +28,11 @@ def outcome(
     )
 
 
+def impact(deployment: Deployment, request: RequestSeen, found: Outcome) -> Entry:
+    """What it brought, which was measured only after it had ended."""
+    return _entry(EntryKind.IMPACT, deployment, request, request.status, {"outcome": found.wire()})
+
+
 def _entry(
     kind: EntryKind,
     deployment: Deployment,

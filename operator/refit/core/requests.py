@@ -78,7 +78,7 @@ def answers(
             if following.phase == RequestPhase.EXECUTING and not busy:
                 busy = f"{request.name} is being carried out"
         else:
-            late = _late(request, status)
+            late = _late(request, seen, status)
             if late is None:
                 continue
             following = late
@@ -228,7 +228,7 @@ def _follow(request: RequestSeen, scene: Scene, alerts: tuple[AlertSeen, ...], l
     )
 
 
-def _late(request: RequestSeen, status: ModelDeploymentStatus) -> Next | None:
+def _late(request: RequestSeen, seen: Observed, status: ModelDeploymentStatus) -> Next | None:
     """The realised impact of a request that ended before anybody knew it."""
     outcome = request.status.outcome
     if request.status.phase != RequestPhase.EXECUTED or outcome is None or outcome.realised_impact is not None:
@@ -238,11 +238,13 @@ def _late(request: RequestSeen, status: ModelDeploymentStatus) -> Next | None:
     if found is None:
         return None
     told = find(request.status.conditions, ConditionType.READY)
+    known = outcome.model_copy(update={"realised_impact": found})
     return Next(
         phase=RequestPhase.EXECUTED,
         reason=Reason.EXECUTED,
         message=told.message if told is not None else "",
-        update={"outcome": outcome.model_copy(update={"realised_impact": found})},
+        update={"outcome": known},
+        entry=entries.impact(seen.deployment, request, known),
     )
 
 
