@@ -17,7 +17,11 @@ Right = tuple[str, str, str]
 
 UNUSED: dict[Right, str] = {
     ("refit.dev", "modeldeployments/finalizers", "update"): "only OwnerReferencesPermissionEnforcement asks for it",
-    ("", "configmaps", "create"): "only the first checkpoint of the audit makes the ConfigMap; the log may begin after that",
+    (
+        "",
+        "configmaps",
+        "create",
+    ): "only the first checkpoint of the audit makes the ConfigMap; the log may begin after that",
     ("", "events", "get"): "only an Event that is repeated is read",
     ("", "events", "patch"): "only an Event that is repeated is patched",
     ("apps", "deployments", "list"): "Kopf lists once, when it starts; the log may begin after that",

@@ -103,7 +103,7 @@ async def write_answer(
         except LedgerError as error:
             log.error("remediationrequest %s/%s: %s", namespace, answer.request.name, error)  # noqa: TRY400  # the message says it all
             if answer.entry.kind is EntryKind.IMPACT:
-                return  # it is over: what it brought is told once it can be recorded
+                return None  # it is over: what it brought is told once it can be recorded
             answer = unrecorded(answer, str(error), now)
             if not is_news(answer):
                 return None
