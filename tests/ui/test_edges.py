@@ -45,9 +45,8 @@ def test_only_artifacts_of_the_known_mlflow_are_fetched(address: str, held: bool
 
 
 def _jwt(claims: Any) -> str:
-    return ".".join(
-        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, {})
-    )
+    parts: tuple[Any, ...] = ({}, claims, {})
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ def run(**state: Any) -> AppTest:
     """The first screen with that memory; what was read is too fresh to be read again."""
     found = AppTest.from_file(str(APP), default_timeout=60)
     identity = Identity(token="t", name="alice", expires=now() + timedelta(hours=1))
-    given = {"identity": identity, "settings": Settings(api_server="https://127.0.0.1:1", refresh_seconds=3600)} | state
+    given: dict[str, Any] = {
+        "identity": identity,
+        "settings": Settings(api_server="https://127.0.0.1:1", refresh_seconds=3600),
+    } | state
     found.session_state["visit"] = Visit(**given)
     return found.run()
 

@@ -232,6 +232,7 @@ def test_an_answer_is_read_or_refused() -> None:
     outputs = [{"name": "label", "data": ["yes"]}, {"name": "probabilities", "data": [0.2, 0.8]}]
     found = predicted({"outputs": outputs, "model_version": "3"}, ("no", "yes"))
     assert (found.text, found.probabilities, found.version) == ("yes", (("yes", 0.8), ("no", 0.2)), "3")
-    for wrong in ({}, {"outputs": []}, {"outputs": [{"name": "label", "data": []}]}, [], None, "text"):
+    unreadable: tuple[Any, ...] = ({}, {"outputs": []}, {"outputs": [{"name": "label", "data": []}]}, [], None, "text")
+    for wrong in unreadable:
         with pytest.raises(AnswerError):
             predicted(wrong, ())

@@ -48,8 +48,10 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
         return
     name = f"predict-{found.chosen}"
     with st.form(name):
-        places = st.columns(ACROSS)
-        values = {one.name: _asked(places[at % ACROSS], one, f"{name}-{one.name}") for at, one in enumerate(form)}
+        values: dict[str, float | str | None] = {}
+        for at in range(0, len(form), ACROSS):  # by rows, so that a narrow screen has the same order
+            for place, one in zip(st.columns(ACROSS), form[at : at + ACROSS], strict=False):
+                values[one.name] = _asked(place, one, f"{name}-{one.name}")
         sent = st.form_submit_button("Predict", type="primary")
     if sent:
         st.session_state[f"{name}-answer"] = _answer(model, form, values, signature)
