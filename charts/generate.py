@@ -254,9 +254,17 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             at=(1, *POD, "containers", 0, "env", 2, "value"),
             expression='join "," (.Values.settings.namespaces | default list) | quote',
         ),
+        Leaf(
+            at=(1, *POD, "containers", 0, "env", 3, "value"),
+            expression='.Values.settings.clusterName | default "" | quote',
+        ),
+        Block(at=(1, *POD, "containers", 0, "resources"), values="ui.resources"),
+        Leaf(at=(1, *POD, "volumes", 1, "secret", "secretName"), expression=".Values.ui.secretName"),
+    ),
 }
 MONITORING = ("prometheusrule.yaml", "monitors.yaml")
 """Manifests in a folder of their own, of kinds that only the Prometheus operator brings."""
+DASHBOARDS = "dashboards-grafana.yaml"
 MONITORED = (
     'or (eq .Values.monitoring.objects "Always")'
     ' (and (eq .Values.monitoring.objects "Auto") (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1"))'
@@ -276,6 +284,8 @@ def render() -> dict[str, str]:
         text = _quoted((MANIFESTS / "monitoring" / name).read_text(encoding="utf-8"))
         text = template(text, tuple(_monitoring(text)), quoted=True)
         found[name] = _headed(f"manifests/monitoring/{name}", f"{{{{- if {MONITORED} }}}}\n{text}{{{{- end }}}}\n")
+    dashboards = template(_quoted((MANIFESTS / "monitoring" / DASHBOARDS).read_text(encoding="utf-8")), (), quoted=True)
+    found[DASHBOARDS] = _headed(f"manifests/monitoring/{DASHBOARDS}", _switched(dashboards, "monitoring.dashboards"))
     for path in sorted(CRDS.glob("*.yaml")):
         text = path.read_text(encoding="utf-8").split("\n", 1)[1]  # without its own "Generated from"
         kept = template(text, (Added(at=(0, "metadata"), lines=KEPT),))

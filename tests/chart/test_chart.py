@@ -69,6 +69,7 @@ def plain() -> dict[str, Manifest]:
     """What the plain manifests and CRDs install, with the images named."""
     found = {}
     listed = yaml.safe_load((ROOT / "manifests" / "kustomization.yaml").read_text())["resources"]
+    listed += ["monitoring/dashboards-grafana.yaml"]  # with defaults; kinds of the Prometheus operator only where they are
     for path in (*(ROOT / "manifests" / name for name in listed), *(ROOT / "crds").glob("*.yaml")):
         text = re.sub(
             r"^( *(?:image|REFIT_\w+_IMAGE): )refit-(\w+)$",

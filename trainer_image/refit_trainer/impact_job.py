@@ -23,7 +23,7 @@ from refit_trainer.downloads import Downloads
 from refit_trainer.errors import RefusedError, UnreachableError
 from refit_trainer.job import EXIT_FAILED, EXIT_STARTED_WRONGLY, cpus
 from refit_trainer.mlflow_door import Mlflow, MlflowError
-from refit_trainer.orders import NoOrderError, Order, deployment_from, impact_from
+from refit_trainer.orders import NoOrderError, Order, deployment_from, impact_from, trace_of
 from refit_trainer.progress import Report, json_lines
 from refit_trainer.sources import fetch, surroundings
 from refit_trainer.windows import collector
@@ -70,7 +70,7 @@ def run_impact(
     end: Callable[[int], None] = os._exit,
 ) -> int:
     """The exit code; the answer stands in the termination log unless it failed. `end` ends a trial that hangs."""
-    report = json_lines(out, since)
+    report = json_lines(out, since, trace_of(environment))
     log = Path(environment.get(jobs.TERMINATION_LOG, jobs.TERMINATION_LOG_PATH))
     code = 0
     try:

@@ -16,7 +16,7 @@ from refit_trainer.answers import fitting, refused
 from refit_trainer.downloads import Downloads
 from refit_trainer.errors import RefusedError, UnreachableError
 from refit_trainer.mlflow_door import Mlflow, MlflowError
-from refit_trainer.orders import NoOrderError, Order, from_environment, retraining_from
+from refit_trainer.orders import NoOrderError, Order, from_environment, retraining_from, trace_of
 from refit_trainer.progress import Report, json_lines
 from refit_trainer.sources import Surroundings, fetch, surroundings
 from refit_trainer.tracking import earlier_answer, record
@@ -31,7 +31,7 @@ EXIT_STARTED_WRONGLY = 2
 
 def run_job(environment: Mapping[str, str], *, since: float, out: TextIO = sys.stdout, err: TextIO = sys.stderr) -> int:
     """The exit code of a Job; its result stands in the termination log unless it failed."""
-    report = json_lines(out, since)
+    report = json_lines(out, since, trace_of(environment))
     try:
         result = _result(environment, surroundings(environment, Downloads()), report, since)
     except (UnreachableError, MlflowError, NoOrderError) as error:

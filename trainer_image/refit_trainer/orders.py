@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from refit.api import jobs, meta
+from refit.api import jobs, meta, traces
 from refit.api.base import ApiModel
 from refit.api.metrics import CLASSIFICATION_METRICS, LOWER_IS_BETTER, REGRESSION_METRICS
 from refit.api.modeldeployment import Algorithm, ModelDeploymentSpec, Task
@@ -27,6 +27,7 @@ class Order:
     generation: int
     key: str
     spec: ModelDeploymentSpec
+    trace: str = ""
 
     @property
     def experiment(self) -> str:
@@ -60,7 +61,12 @@ def deployment_from(environment: Mapping[str, str], key: str) -> Order:
         manifest = json.loads(environment[jobs.DEPLOYMENT])
     except ValueError as error:
         raise NoOrderError(f"environment variable {jobs.DEPLOYMENT} is not JSON: {error}") from error
-    return _order(manifest, key=key, strict=False)
+    return replace(_order(manifest, key=key, strict=False), trace=trace_of(environment))
+
+
+def trace_of(environment: Mapping[str, str]) -> str:
+    """The id of the trace that the Job is part of; empty where it is of none."""
+    return traces.of_parent(environment.get(jobs.TRACEPARENT, ""))
 
 
 def retraining_from(environment: Mapping[str, str]) -> RetrainingOrder | None:

@@ -11,11 +11,12 @@ Report = Callable[..., None]
 """Takes an event's name and its fields."""
 
 
-def json_lines(out: TextIO, since: float) -> Report:
-    """One JSON object a line, with the seconds since the start."""
+def json_lines(out: TextIO, since: float, trace: str = "") -> Report:
+    """One JSON object a line, with the seconds since the start and the trace it belongs to."""
+    traced = {"trace_id": trace} if trace else {}
 
     def report(event: str, **fields: Any) -> None:
-        told = {"elapsed": round(time.monotonic() - since, 2), "event": event, **fields}
+        told = {"elapsed": round(time.monotonic() - since, 2), **traced, "event": event, **fields}
         print(json.dumps(told, ensure_ascii=False), file=out, flush=True)
 
     return report

@@ -197,6 +197,7 @@ def _tags(trained: Trained) -> dict[str, str]:
         "refit.data_sha256": trained.data_sha256,
         "refit.split_digest": trained.split_digest,
         "refit.outcome": trained.outcome.value,
+        **({"refit.trace_id": order.trace} if order.trace else {}),
         **_followed(trained),
         "mlflow.user": "refit",
         "mlflow.source.name": "refit_trainer",

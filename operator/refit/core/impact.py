@@ -24,6 +24,7 @@ from refit.core.observed import Config, Deployment, JobState, Manifest, Observed
 from refit.core.pods import job_template
 from refit.core.rollouts import good_versions
 from refit.core.serving import served
+from refit.core.tracing import traced
 
 ROLE = "impact"
 GRACE_SECONDS = 300
@@ -79,7 +80,9 @@ def _ordered(deployment: Deployment, request: RequestSeen, config: Config, now: 
         window=EvidenceWindow(since=stamp(since), until=stamp(now)),
         start_time=stamp(now),
     )
-    return Estimated(estimate=ordered, create=impact_job(deployment, request, record, ordered, config))
+    return Estimated(
+        estimate=ordered, create=traced(impact_job(deployment, request, record, ordered, config), request.trace)
+    )
 
 
 def impact_job(

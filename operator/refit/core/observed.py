@@ -224,7 +224,6 @@ class RequestSeen:
         return self.status.phase not in CLOSED
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Observed:
     """Everything `plan` may look at.

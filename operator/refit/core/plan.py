@@ -21,7 +21,7 @@ from refit.api.deploymentstatus import (
 from refit.api.modeldeployment import SPEC_LIMIT, size
 from refit.api.reasons import ConditionType, Reason
 from refit.api.times import moment
-from refit.core import canary, execution, freeze, inference, monitoring, reports, serving, splitter, training
+from refit.core import canary, execution, freeze, inference, monitoring, reports, serving, splitter, tracing, training
 from refit.core.actions import waits_for_promotion
 from refit.core.answers import Answer
 from refit.core.diagnosis import diagnose
@@ -125,7 +125,10 @@ def _training(seen: Observed, now: datetime, config: Config) -> Plan:
         wait = step.status.request is not None and waits_for_promotion(deployment)
         history = serving.with_result(history, step.status, step.result, step.result.registered, now, wait=wait)
     order = retraining_order(seen, step.status, retrain)
-    create = (training_job(deployment, step.status, config, order),) if step.create else ()
+    create: tuple[Manifest, ...] = ()
+    if step.create:
+        trace = tracing.of_training(deployment, step.status, seen.requests)
+        create = (tracing.traced(training_job(deployment, step.status, config, order), trace),)
     delete = (JobReference(name=step.delete_job, namespace=deployment.namespace),) if step.delete_job else ()
     again = config.resync if want.next_at is None else min(config.resync, max(want.next_at - now, WAIT_FOR_POD))
     return Plan(
@@ -189,7 +192,8 @@ def _watching(seen: Observed, draft: Plan, now: datetime, config: Config) -> tup
     record = serving.served(history)
     create: tuple[Manifest, ...] = ()
     if step.create and step.status is not None and record is not None and deployment.spec.monitoring is not None:
-        create = (measurement_job(deployment, deployment.spec.monitoring, record, step.status, config),)
+        made = measurement_job(deployment, deployment.spec.monitoring, record, step.status, config)
+        create = (tracing.traced(made, tracing.of_measurement(deployment, step.status.key)),)
     delete = (JobReference(name=step.delete_job, namespace=deployment.namespace),) if step.delete_job else ()
     update = {"measurement": step.status, "last_measurement": step.last, "drift": monitoring.summary(step.last)}
     watched = replace(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from refit.api import meta
+from refit.api import meta, traces
 from refit.api.measured import LastMeasurement, Verdict
 from refit.api.outcome import Result
 from refit.api.proposal import ApprovalRule, Estimate, PredictedImpact, Proposal
@@ -26,6 +26,7 @@ from refit.api.remediationrequest import (
 )
 from refit.api.results import ImpactResult
 from refit.api.times import stamp
+from refit.core import tracing
 from refit.core.actions import ACTIONS, changes
 from refit.core.observed import AlertSeen, Config, Deployment, Manifest, RequestSeen
 from refit.core.policy import Proposed
@@ -106,7 +107,7 @@ def decide(
         expires_at=stamp(now + timedelta(seconds=remediation.approval.expires_after_seconds)),
         note=f"{diagnosis.class_}, severity {diagnosis.severity} ({proposed.rule})",
     )
-    return Decision(request=_manifest(deployment, name, spec))
+    return Decision(request=_manifest(deployment, name, spec, _trace(deployment, evidence)))
 
 
 def proposal(
@@ -210,7 +211,14 @@ def _trigger(evidence: Evidence) -> Trigger:
     )
 
 
-def _manifest(deployment: Deployment, name: str, spec: RemediationRequestSpec) -> Manifest:
+def _trace(deployment: Deployment, evidence: Evidence) -> str:
+    """That of the first alert; else of the measurement."""
+    if evidence.alerts:
+        return tracing.of_alert(deployment, evidence.alerts[0])
+    return tracing.of_measurement(deployment, evidence.last.key if evidence.last is not None else "")
+
+
+def _manifest(deployment: Deployment, name: str, spec: RemediationRequestSpec, trace: str) -> Manifest:
     return {
         "apiVersion": meta.API_VERSION,
         "kind": meta.REQUEST_KIND,
@@ -218,6 +226,7 @@ def _manifest(deployment: Deployment, name: str, spec: RemediationRequestSpec) -
             "name": name,
             "namespace": deployment.namespace,
             "labels": meta.child_labels(deployment.name, ROLE),
+            "annotations": {traces.ANNOTATION: trace},
             "ownerReferences": [deployment.owner()],
         },
         "spec": spec.wire(),

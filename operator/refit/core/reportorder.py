@@ -10,6 +10,7 @@ from refit.api.deploymentstatus import ModelDeploymentStatus, TrainingStatus, Ve
 from refit.api.orders import ReportedRequest, ReportOrder
 from refit.api.reports import ReportKind
 from refit.api.times import stamp
+from refit.core import tracing
 from refit.core.observed import Config, Observed, RequestSeen
 from refit.core.serving import served
 
@@ -47,7 +48,7 @@ def order(cause: Cause, seen: Observed, status: ModelDeploymentStatus, config: C
         cluster=config.cluster_name,
         namespace=deployment.namespace,
         model=deployment.name,
-        trace=request.trace if request is not None else traces.trace_id(f"{deployment.uid} {cause.key}"),
+        trace=_trace(cause, request, seen, status),
         serving=serving.version if serving is not None else None,
         versions=tuple(sorted(status.history, key=lambda record: record.version)),
         training=_training(cause, status),
@@ -56,6 +57,18 @@ def order(cause: Cause, seen: Observed, status: ModelDeploymentStatus, config: C
         evidence=_evidence(cause, asked or "", last.key if last is not None else ""),
         request=_reported(request),
     )
+
+
+def _trace(cause: Cause, request: RequestSeen | None, seen: Observed, status: ModelDeploymentStatus) -> str:
+    """That of the request; else of the measurement or the training that it tells of."""
+    if request is not None:
+        return request.trace
+    if cause.kind is ReportKind.DRIFT and status.last_measurement is not None:
+        return tracing.of_measurement(seen.deployment, status.last_measurement.key)
+    training = _training(cause, status)
+    if training is not None:
+        return tracing.of_training(seen.deployment, training, seen.requests)
+    return traces.trace_id(f"{seen.deployment.uid} {cause.key}")
 
 
 def _training(cause: Cause, status: ModelDeploymentStatus) -> TrainingStatus | None:

@@ -25,6 +25,7 @@ from refit.core.observed import Config, JobSeen, JobState, Manifest, Observed, R
 from refit.core.reportjob import report_job
 from refit.core.reportorder import Cause, order
 from refit.core.serving import served
+from refit.core.tracing import traced
 
 ATTEMPTS = 3
 RETRY = timedelta(minutes=5)
@@ -239,9 +240,10 @@ def _ordered(
         job=name,
     )
     rest = tuple(report.model_copy(update={"job": None}) for report in known)
+    told = order(cause, seen, status, config)
     return Step(
         reports=_with(rest, ordered),
-        create=report_job(deployment, name, order(cause, seen, status, config), config),
+        create=traced(report_job(deployment, name, told, config), told.trace),
         delete=tuple(report.job for report in known if report.job is not None and report.job != name),
     )
 

@@ -34,6 +34,7 @@ from refit.shell.registry import Registry
 from refit.shell.requests import Key, Keys
 from refit.shell.settings import Settings
 from refit.shell.telling import telling
+from refit.shell.tracing import Tracer, exporting
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, use_dns_cache=False))
         )
         cluster = LiveCluster(api, metrics.count_request)
+        tracer = Tracer(exporting(settings.otlp_endpoint), settings.cluster_name)
+        stack.callback(tracer.close)
         ledger = Ledger(
             settings.audit_database, _now, lambda: keys.read(settings.audit_keys), settings.audit_database_password_file
         )
@@ -106,6 +109,7 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
             sources=Sources(cluster=cluster, endpoint=Endpoint(afresh), alerts=StoredAlerts(store), overseer=overseer),
             ledger=ledger,
             registry=Registry(session, settings.tracking_uri),
+            tracer=tracer,
             teller=await stack.enter_async_context(telling(settings, session, metrics.registry, _now)),
             config=settings.config(),
             metrics=metrics,

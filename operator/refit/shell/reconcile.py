@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from refit.api import meta
+from refit.api import meta, traces
 from refit.api.notices import Notice
 from refit.api.reasons import Reason
 from refit.audit.ledger import Ledger
+from refit.core import tracing
 from refit.core.notices import notices
 from refit.core.observed import Config, Deployment, Manifest, Observed
 from refit.core.plan import Champion, Plan, plan, refused
@@ -25,6 +26,7 @@ from refit.shell.observe import Sources, UnreadableError, observe
 from refit.shell.recorder import Subject, record
 from refit.shell.requests import Key, Keys, requests_about, write_answer
 from refit.shell.statuses import status_manifest, unreadable_status
+from refit.shell.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Reconciler:
     ledger: Ledger
     registry: Aliases
     teller: Teller
+    tracer: Tracer
     config: Config
     metrics: Metrics
     clock: Callable[[], datetime]
@@ -108,10 +111,12 @@ class Reconciler:
         except RefusedError as error:
             wanted = refused(observed, Reason.API_REFUSED, str(error), now, self.config)
         await self._write_status(observed.deployment, wanted, now)
+        self.tracer.emit(tracing.spans(observed.deployment, wanted.status, observed.requests, now))
         for answer in wanted.answers:
             written = await write_answer(self.cluster, self.ledger, key[0], answer, now)
             if written is not None:
                 self.metrics.models.ended(answer.request, written, now)
+                self.tracer.emit(tracing.request_spans(answer.request, written, now))
         # Of what stands now, and not of what was planned: what is told must be found by who looks.
         self.teller.tell(notices(observed.deployment, wanted.status, observed.requests, now))
         self.metrics.saw(key, wanted.status)
@@ -158,7 +163,8 @@ class Reconciler:
         name = manifest["metadata"]["name"]
         try:
             await self.cluster.create(manifest)
-            log.info("created %s %s/%s", manifest["kind"], deployment.namespace, name)
+            trace = (manifest["metadata"].get("annotations") or {}).get(traces.ANNOTATION, "")
+            log.info("created %s %s/%s", manifest["kind"], deployment.namespace, name, extra={"trace_id": trace})
             self.metrics.created(manifest)
         except ConflictError:
             there = await self.cluster.get(kinds.kind_of(manifest), deployment.namespace, name)

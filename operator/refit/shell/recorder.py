@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from refit.api import meta
+from refit.api import meta, traces
 from refit.api.times import stamp
 from refit.core.notes import Note
 from refit.kube.cluster import EVENT, Cluster, ClusterError, ConflictError, Manifest
@@ -24,6 +24,7 @@ class Subject:
     namespace: str
     name: str
     uid: str
+    trace: str = ""
 
 
 async def record(cluster: Cluster, subject: Subject, note: Note, now: datetime) -> None:
@@ -54,7 +55,11 @@ def event(subject: Subject, note: Note, now: datetime) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{subject.name}.{digest}", "namespace": subject.namespace},
+        "metadata": {
+            "name": f"{subject.name}.{digest}",
+            "namespace": subject.namespace,
+            **({"annotations": {traces.ANNOTATION: subject.trace}} if subject.trace else {}),
+        },
         "involvedObject": {
             "apiVersion": meta.API_VERSION,
             "kind": subject.kind,

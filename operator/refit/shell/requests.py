@@ -118,9 +118,12 @@ async def write_answer(
         return None
     if ready is None or ready == find(request.status.conditions, ConditionType.READY):
         return status
-    log.info("remediationrequest %s/%s: %s: %s: %s", namespace, request.name, status.phase, ready.reason, ready.message)
+    told = (namespace, request.name, status.phase, ready.reason, ready.message)
+    log.info("remediationrequest %s/%s: %s: %s: %s", *told, extra={"trace_id": request.trace})
     if status.phase != request.status.phase:
         warning = status.phase in (RequestPhase.FAILED, RequestPhase.REJECTED, RequestPhase.EXPIRED)
-        subject = Subject(kind=meta.REQUEST_KIND, namespace=namespace, name=request.name, uid=request.uid)
+        subject = Subject(
+            kind=meta.REQUEST_KIND, namespace=namespace, name=request.name, uid=request.uid, trace=request.trace
+        )
         await record(cluster, subject, Note(reason=ready.reason, message=ready.message, warning=warning), now)
     return status

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """And after so many seconds, if there are new rows."""
     audit_checkpoint_copy: str = ""
     """Folder, or address of an object store, where each checkpoint is also put as a file of its own."""
+    otlp_endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    """OpenTelemetry collector that spans are sent to, by OTLP over HTTP, such as http://otel:4318/v1/traces; none by default."""
     notify_folder: Path = Path("/etc/refit/notifications")
     """Folder of notifications.yaml and of the secrets it names; without that file nobody is told."""
     notify_outbox: Path = Path("/var/lib/refit/outbox.db")
