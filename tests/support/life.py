@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from fake_cluster import FakeCluster
 from refit.api.conditions import find
 from refit.api.deploymentstatus import ModelDeploymentStatus, status_of
@@ -27,6 +30,7 @@ from refit.shell.observe import Sources
 from refit.shell.oversight import Overseer
 from refit.shell.reconcile import Reconciler
 from refit.shell.requests import Keys
+from refit.shell.tracing import Tracer
 from simulated import NAMESPACE, FakeAlerts, FakeEndpoint, FakeGuard, FakeRegistry, end_job, model_deployment, roll_out
 from worlds import CONFIG, NOW, SPEC, minutes, result
 
@@ -59,6 +63,8 @@ class Life:
     config: Config = CONFIG
 
     def __post_init__(self) -> None:
+        self.spans = InMemorySpanExporter()
+        self.tracer = Tracer(SimpleSpanProcessor(self.spans), "test")
         self.endpoint = FakeEndpoint(self.cluster)
         self.metrics = Metrics()
         self.guard = FakeGuard()
@@ -89,6 +95,7 @@ class Life:
                 ledger=self.ledger,
                 registry=self.registry,
                 teller=self,
+                tracer=self.tracer,
                 config=self.config,
                 metrics=self.metrics,
                 clock=lambda: self.now,
