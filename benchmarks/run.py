@@ -27,6 +27,7 @@ NAMES = (
     "repair",
     "rollback",
     "promotion",
+    "page",
     "report",
     "audit",
 )
