@@ -142,12 +142,25 @@ def _use_kind(places: Places, out: TextIO) -> Cluster:
     return Cluster(source, f"kind-{kind.NAME}", places.kubeconfig, registry.ADDRESS, places.audit_log)
 
 
+PACKAGES_OF_TESTS = (
+    "chromium",
+    "fonts-dejavu-core",
+    "libharfbuzz-subset0",
+    "libpango-1.0-0",
+    "libpangoft2-1.0-0",
+    "postgresql",
+)
+"""Debian's, for the tests of the page, of reports and of the audit."""
+
+
 def _get_programs_of_tests(places: Places, steps: Progress) -> None:
-    with steps.step(f"unpacking promtool {versions.PROMETHEUS} and Alertmanager {versions.ALERTMANAGER}"):
+    with steps.step("getting promtool, Alertmanager, Chromium, PostgreSQL and what draws PDFs, for the tests", "1 min"):
         if not packages.ensure_promtool(places):
             steps.say("no promtool to be had here: the tests of the alert rules will be skipped")
         if not packages.ensure_alertmanager(places):
             steps.say("no Alertmanager to be had here: the test that runs it will be skipped")
+        if found("apt-get") is not None:
+            debian.install(debian.absent(PACKAGES_OF_TESTS))
 
 
 def _ensure_engine(places: Places, steps: Progress) -> None:

@@ -35,13 +35,16 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def window(browser: Browser, *, dark: bool = False, narrow: bool = False) -> BrowserContext:
+def window(
+    browser: Browser, *, dark: bool = False, narrow: bool = False, ignore_https_errors: bool = False
+) -> BrowserContext:
     """A window of its own, as another person's or another computer's would be."""
     scheme: Literal["dark", "light"] = "dark" if dark else "light"
     context = browser.new_context(
         viewport=NARROW if narrow else WIDE,  # type: ignore[arg-type]  # Playwright's own type is not exported
         color_scheme=scheme,
         reduced_motion="reduce",
+        ignore_https_errors=ignore_https_errors,
     )
     context.set_default_timeout(PATIENCE_MS)
     return context

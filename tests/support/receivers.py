@@ -38,6 +38,7 @@ class Hook:
 
     url: str = ""
     status: int = 200
+    answer: bytes = b""
     got: list[Post] = field(default_factory=list)
 
 
@@ -48,7 +49,7 @@ async def hook() -> AsyncIterator[Hook]:
 
     async def take(request: web.Request) -> web.Response:
         found.got.append(Post(request.path, dict(request.headers), await request.read()))
-        return web.Response(status=found.status, headers={"Location": "/elsewhere"})
+        return web.Response(status=found.status, headers={"Location": "/elsewhere"}, body=found.answer)
 
     application = web.Application()
     application.router.add_route("*", "/{rest:.*}", take)
