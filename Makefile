@@ -21,7 +21,7 @@ $(LOCKED): requirements.lock pyproject.toml
 setup: $(LOCKED) ## the Python environment, as locked
 
 demo: cluster-up images monitoring deploy ## the main job on real data, from nothing to an answer
-	@KUBECONFIG="$$($(CLUSTER) kubeconfig)" PATH="$$($(CLUSTER) path):$$PATH" examples/demo.sh
+	@KUBECONFIG="$$($(CLUSTER) kubeconfig)" PATH="$$($(CLUSTER) path):$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 test: cluster-up images monitoring deploy ## all tests: unit, contract (live API server), end to end (kind)
 	@$(BIN)/pytest -n 2

@@ -90,9 +90,17 @@ kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.outcome}{"\n"}
 kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.training.comparison}{"\n"}'
 run kubectl get mdep heart -n "$namespace"
 
+say "12. What was done, on whose word, is in a record that can be verified, and in a report"
+run kubectl refit audit list -n "$namespace"
+run kubectl refit audit verify
+# The first report is of what waited for a decision, the second of what came of it.
+kubectl wait "rreq/$request" -n "$namespace" --for=jsonpath='{.status.reports[1]}' --timeout=180s >/dev/null
+run kubectl refit report heart -n "$namespace"
+
 say "What to try next"
 cat <<NEXT
   kubectl refit explain heart -n $namespace              # why it is as it is (make setup puts the plugin into .venv/bin)
+  kubectl -n refit-system port-forward svc/refit-ui 8501   # the approval page; sign in with: kubectl create token NAME
   kubectl refit rollback heart -n $namespace             # asks for the version before; somebody else must say yes
   kubectl describe mdep heart -n $namespace              # conditions and events
   kubectl edit mdep heart -n $namespace                  # another candidate, another bound: it trains again and rolls over

@@ -24,7 +24,14 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "refit"
 IMAGES = {
     name: f"registry.example/refit-{name}@sha256:{digit * 64}"
-    for name, digit in (("operator", "a"), ("trainer", "b"), ("predictor", "c"), ("mlflow", "d"), ("monitor", "e"), ("ui", "f"))
+    for name, digit in (
+        ("operator", "a"),
+        ("trainer", "b"),
+        ("predictor", "c"),
+        ("mlflow", "d"),
+        ("monitor", "e"),
+        ("ui", "f"),
+    )
 }
 NAMED = {"images": IMAGES}
 Manifest = dict[str, Any]
@@ -69,7 +76,9 @@ def plain() -> dict[str, Manifest]:
     """What the plain manifests and CRDs install, with the images named."""
     found = {}
     listed = yaml.safe_load((ROOT / "manifests" / "kustomization.yaml").read_text())["resources"]
-    listed += ["monitoring/dashboards-grafana.yaml"]  # with defaults; kinds of the Prometheus operator only where they are
+    listed += [
+        "monitoring/dashboards-grafana.yaml"
+    ]  # with defaults; kinds of the Prometheus operator only where they are
     for path in (*(ROOT / "manifests" / name for name in listed), *(ROOT / "crds").glob("*.yaml")):
         text = re.sub(
             r"^( *(?:image|REFIT_\w+_IMAGE): )refit-(\w+)$",
@@ -282,7 +291,7 @@ COLLECTOR_CLAIM = "PersistentVolumeClaim/refit-collector spec"
                     "clusterName": "blue",
                     "logLevel": "DEBUG",
                     "httpPort": 9090,
-                }
+                },
             },
             {
                 SETTINGS: {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.cluster
 def test_the_demonstration_ends_with_two_real_answers_and_a_repair_that_somebody_approved(cluster: RealCluster) -> None:
     kubectl, _, kubeconfig = cluster.kubectl
     environment = os.environ | {
-        "PATH": f"{Path(kubectl).parent}:{os.environ['PATH']}",
+        "PATH": f"{Path(kubectl).parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "KUBECONFIG": kubeconfig,
         "REFIT_DEMO_NAMESPACE": "e2e-demo",
         "REFIT_DEMO_PORT": "18081",
@@ -31,6 +32,8 @@ def test_the_demonstration_ends_with_two_real_answers_and_a_repair_that_somebody
         assert "QualityOk=False: f1 " in done.stdout
         assert "Retrain heart; predicted f1 " in done.stdout
         assert '"result":"Retrained"' in done.stdout
+        assert "the chain holds" in done.stdout
+        assert "Retrain, Executed" in done.stdout
         assert '"outputs":[{"name":"label","shape":[1],"datatype":"INT64","data":[0]}' in done.stdout
     finally:
         cluster.client.delete("/api/v1/namespaces/e2e-demo")
