@@ -395,6 +395,8 @@ ELSEWHERE = {
     "auditDatabase",
     "auditDatabasePasswordFile",
     "auditKeys",
+    "notifyFolder",
+    "notifyOutbox",
     "auditCheckpointCopy",
     "identity",
     "kubeconfig",

@@ -125,6 +125,7 @@ def test_every_setting_is_told_with_its_default() -> None:
         "prometheus_url": "none",
         "audit_database_password_file": "none",
         "audit_checkpoint_copy": "none",
+        "otlp_endpoint": "none",
     }
     declared = {
         f"REFIT_{name.upper()}": in_words.get(name, "required" if field.is_required() else str(field.default))
