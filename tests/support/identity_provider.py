@@ -30,7 +30,7 @@ from refit_cluster.certificates import Pair
 HOST = "127.0.0.1"
 CLIENT = "refit-ui"
 LIFETIME = 3600
-USER_PREFIX, GROUP_PREFIX = "oidc:", "idp/"
+USER_PREFIX, GROUP_PREFIX = "oidc:", "idp:"
 """What the API server puts before the claims, so that nobody's name can be that of somebody else."""
 
 
@@ -198,7 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
         if address.path == "/authorize":
             asked = _flat(address.query)
             code = self._provider.code(asked, form["person"])
-            self._answer(302, b"", location=f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+            self._answer(
+                302, b"", location=f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+            )
             return
         found = self._provider.token(self.headers.get("authorization", ""), form)
         self._json(200, found) if found is not None else self._json(400, {"error": "invalid_grant"})

@@ -12,6 +12,7 @@ import page_process as pages
 from backends import _mlflow
 from browser import chromium, window
 from guarded import guarded
+from identity_provider import Provider, provider
 from onnx_models import HEART, make
 from page_process import World
 from predictor_process import environment
@@ -20,11 +21,18 @@ from refit.api import crd
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """Whom the world's API server trusts beside its own people."""
+    with provider(tmp_path_factory.mktemp("identity") / "provider") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, identity: Provider) -> Iterator[World]:
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("page")
         argument, tokens = pages.tokens(folder)
-        plane = stack.enter_context(guarded(argument))
+        plane = stack.enter_context(guarded(argument, *identity.api_server_arguments(folder)))
         plane.put(*(definition() for definition in crd.DEFINITIONS.values()))
         mlflow = f"http://127.0.0.1:{stack.enter_context(_mlflow(folder / 'mlflow'))}"
         made, place = make(HEART), folder / "heart"
