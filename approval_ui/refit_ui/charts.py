@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from refit_ui.views.confusions import Matrix
 from refit_ui.views.drift import Bar
 from refit_ui.views.proposals import Evidence
 from refit_ui.views.tones import HIGH_ABOVE, MEDIUM_FROM, Band, band
@@ -16,7 +17,11 @@ Chart = alt.LayerChart | alt.FacetChart
 COLOURS = {Band.LOW: "#2f9e6b", Band.MEDIUM: "#d08b00", Band.HIGH: "#d6493c"}
 """Middle tones, to be seen on light and on dark."""
 ACCENT, QUIET = "#2a8f88", "#8a9491"
+ON_LIGHT, ON_DARK = "#10201e", "#f1f5f4"
+"""Words on coloured squares."""
 BAR, GAP = 26, 12
+FLAT = 6
+"""So many names of classes stand beside each other without being turned."""
 
 
 def effects(found: Sequence[Bar] | Sequence[Evidence]) -> Chart:
@@ -107,3 +112,45 @@ def chances(found: Sequence[tuple[str, float]]) -> Chart:
     bars = base.mark_bar(cornerRadiusEnd=4, height=16, color=ACCENT).encode(x=across, y=down)
     words = base.mark_text(align="left", dx=6, fontSize=13, color=QUIET).encode(x=across, y=down, text="said:N")
     return alt.layer(bars, words).properties(height=len(order) * (BAR + GAP) + 40)
+
+
+def confusion(found: Matrix, *, dark: bool) -> Chart:
+    """The matrix as a heat map of shares, with the counts as text: a rare class is as visible as a frequent one."""
+    data = pd.DataFrame(
+        [
+            {
+                "true": one.true,
+                "predicted": one.predicted,
+                "rows": one.count,
+                "share": one.share,
+                "right": one.true == one.predicted,
+            }
+            for one in found.cells
+        ]
+    )
+    order = list(found.labels)
+    axis = alt.Axis(labelLimit=120, labelAngle=0 if len(order) <= FLAT else -45, ticks=False, domain=False)
+    across = alt.X("predicted:N", sort=order, title="predicted", axis=axis, scale=alt.Scale(paddingInner=0.04))
+    down = alt.Y("true:N", sort=order, title="true", axis=alt.Axis(labelLimit=120, ticks=False, domain=False))
+    tips = [
+        alt.Tooltip("true:N", title="true class"),
+        alt.Tooltip("predicted:N", title="taken for"),
+        alt.Tooltip("rows:Q", format=",d"),
+        alt.Tooltip("share:Q", title="share of the true class", format=".1%"),
+    ]
+    base = alt.Chart(data)
+    squares = base.mark_rect(cornerRadius=4, stroke=QUIET, strokeWidth=0.5).encode(
+        x=across,
+        y=down,
+        color=alt.condition(alt.datum.right, alt.value(ACCENT), alt.value(COLOURS[Band.HIGH])),
+        opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.06, 0.85]), legend=None),
+        tooltip=tips,
+    )
+    words = base.mark_text(fontSize=14, fontWeight="bold").encode(
+        x=across,
+        y=down,
+        text=alt.Text("rows:Q", format=",d"),
+        color=alt.value(ON_DARK if dark else ON_LIGHT),
+        tooltip=tips,
+    )
+    return alt.layer(squares, words).properties(height=max(220, min(560, len(order) * 44 + 90)))

@@ -21,6 +21,7 @@ import numpy as np
 from collector_process import free_port
 from guarded import PEOPLE, REQUESTS, TEAM, Guarded, request
 from plugin import DIGEST, MODELS, ago, asking, furnish, model, record
+from refit.api.confusion import CONFUSION_FILE
 from refit.api.signature import Signature
 from refit_cluster.shell import wait_until
 from refit_trainer import plots
@@ -177,8 +178,12 @@ def train(mlflow: str, signature: Signature) -> dict[str, str]:
         found[name] = _run(mlflow, experiment, hours, metrics, outcome="Registered", algorithm=name == "run1")
     for hours, value in ((600.0, 0.79), (350.0, 0.78), (120.0, 0.80), (60.0, 0.79)):
         _run(mlflow, experiment, hours, {"f1": value}, outcome="ChampionKept")
-    for file, content in {**plots.plots(picture)}.items():
-        _upload(mlflow, experiment, found["run3"], f"plots/{file}", content)
+    for file, content in plots.plots(picture).items():
+        for name in ("run1", "run3"):  # the one that serves, and one from before the counts were stored
+            _upload(mlflow, experiment, found[name], f"plots/{file}", content)
+    confusion = plots.confusion(picture)
+    if confusion is not None:
+        _upload(mlflow, experiment, found["run3"], CONFUSION_FILE, confusion.model_dump_json().encode())
     told = signature.model_dump_json(by_alias=True).encode()
     _upload(mlflow, experiment, found["run3"], "signature.json", told)
     return found

@@ -144,7 +144,7 @@ def test_mlflow_holds_the_whole_story(done: tuple[Jobs, TrainingResult]) -> None
     with Mlflow(ward.uri, {}) as mlflow:
         files = mlflow.get("artifacts/list", run_id=parent["info"]["run_id"])["files"]
     assert {file["path"] for file in files} == {
-        "candidates.json", "golden.json", "lineage.bin", "lineage.json", "model", "model_card.md", "plots", "profile.json",
+        "candidates.json", "confusion.json", "golden.json", "lineage.bin", "lineage.json", "model", "model_card.md", "plots", "profile.json",
         "result.json", "signature.json",
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from refit.api.confusion import Confusion
 from refit.api.profile import Profile
 from refit.api.results import TrainingOutcome, TrainingResult
 from refit.api.signature import Golden
@@ -58,9 +59,18 @@ def classified(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_run_leaves_all_that_is_told_of_a_model(classified: Ran) -> None:
     assert classified.files() == {
         "model.onnx", "golden.json", "profile.json", "signature.json", "candidates.json", "model_card.md", "result.json",
-        "lineage.json", "lineage.bin",
+        "confusion.json", "lineage.json", "lineage.bin",
         *(f"plots/{name}.png" for name in PLOTS["Classification"]),
     }  # fmt: skip
+
+
+def test_its_confusions_are_counts_of_its_held_out_rows(classified: Ran) -> None:
+    found = Confusion.model_validate_json((classified.folder / "confusion.json").read_bytes())
+    signature = json.loads((classified.folder / "signature.json").read_text())
+    counts = np.array(found.counts)
+    assert list(found.labels) == signature["classes"]
+    assert counts.sum() == round(classified.result.rows * 0.2)
+    assert counts.trace() / counts.sum() == pytest.approx(float(str(classified.result.metrics.accuracy)), abs=1e-6)
 
 
 def test_its_table_and_result(classified: Ran) -> None:

@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from refit.api.confusion import Confusion
+
 BARS = 15
 CLASSES_TOLD = 12
 BINS = 10
@@ -36,6 +38,19 @@ def plots(picture: Picture) -> dict[str, bytes]:
     return {f"{name}.png": _png(draw, picture) for name, draw in wanted.items()}
 
 
+def confusion(picture: Picture) -> Confusion | None:
+    """What the confusion matrix is drawn of; none of a regression."""
+    return Confusion(labels=picture.classes, counts=_counts(picture).tolist()) if picture.classes else None
+
+
+def _counts(picture: Picture) -> NDArray[np.int64]:
+    """Rows by their true class (down) and the most probable one (across)."""
+    size = len(picture.classes)
+    counts = np.zeros((size, size), dtype=np.int64)
+    np.add.at(counts, (picture.truth, picture.answers.argmax(axis=1)), 1)
+    return counts
+
+
 def _png(draw: Callable[[Axes, Picture], None], picture: Picture) -> bytes:
     figure = Figure(figsize=(4.8, 3.6), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)  # names the backend, so that no display is looked for
@@ -46,9 +61,7 @@ def _png(draw: Callable[[Axes, Picture], None], picture: Picture) -> bytes:
 
 
 def _confusion_matrix(axes: Axes, picture: Picture) -> None:
-    size = len(picture.classes)
-    counts = np.zeros((size, size), dtype=np.int64)
-    np.add.at(counts, (picture.truth, picture.answers.argmax(axis=1)), 1)
+    size, counts = len(picture.classes), _counts(picture)
     axes.imshow(counts, cmap="Blues")
     axes.set(title="Confusion matrix", xlabel="predicted", ylabel="true")
     if size > CLASSES_TOLD:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.api import jobs
+from refit.api.confusion import CONFUSION_FILE
 from refit.api.metrics import Metric
 from refit.api.profile import PROFILE_FILE
 from refit.api.results import CheckOutcome, Parity, TrainingOutcome
@@ -188,6 +189,9 @@ def train(
         metric=manner.metric.value,
     )
     trained.files.update({f"plots/{name}": content for name, content in plots.plots(picture).items()})
+    confusion = plots.confusion(picture)
+    if confusion is not None:
+        trained.files[CONFUSION_FILE] = confusion.model_dump_json().encode()
     trained.files.update(
         {
             "model_card.md": card(trained, mattering).encode(),

@@ -5,22 +5,25 @@ from __future__ import annotations
 import streamlit as st
 from markupsafe import Markup
 
+from refit.api.confusion import CONFUSION_FILE
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.modeldeployment import Task
 from refit.api.objects import Model
-from refit_ui import drawing
+from refit_ui import charts, drawing
 from refit_ui.inference import median_seconds
 from refit_ui.live import screen
 from refit_ui.screens import choosing
 from refit_ui.session import Visit
 from refit_ui.tracking import AwayError
+from refit_ui.views.confusions import matrix
 from refit_ui.views.performance import latency, more, previous_champion, recorded, tiles
 from refit_ui.views.snapshot import Snapshot
 from refit_ui.views.tones import Tone
 
+MATRIX = "confusion_matrix"
 PICTURES = {
     Task.CLASSIFICATION: (
-        ("confusion_matrix", "Confusion matrix: true classes down, predicted ones across, on held-out rows"),
+        (MATRIX, "Confusion matrix: true classes down, predicted ones across, on held-out rows"),
         ("roc", "ROC: true against false positive rate on held-out rows"),
         ("calibration", "Calibration: how often a class came true that was given a probability"),
         ("feature_importance", "Importance: how much worse the model is without a column"),
@@ -65,7 +68,7 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
         drawing.section("All metrics")
         old = f"v{before.version}" if before is not None else "before"
         drawing.table("All metrics", ("Metric", f"v{serving.version}", old), rows, wide=False)
-    _pictures(found, model, serving)
+    _held_out(found, model, serving)
 
 
 def _who(serving: VersionRecord, before: VersionRecord | None) -> None:
@@ -77,17 +80,52 @@ def _who(serving: VersionRecord, before: VersionRecord | None) -> None:
     )
 
 
-def _pictures(found: Visit, model: Model, serving: VersionRecord) -> None:
+def _held_out(found: Visit, model: Model, serving: VersionRecord) -> None:
+    drawing.section("On held-out rows")
+    drawn = model.spec.task == Task.CLASSIFICATION and _confusions(found, serving)
+    _pictures(found, model, serving, without=MATRIX if drawn else "")
+
+
+def _confusions(found: Visit, serving: VersionRecord) -> bool:
+    """The matrix of the stored counts; versions from before these were stored have a picture of it alone."""
+    try:
+        shown = matrix(choosing.artifact(found.settings.tracking_uri, serving.run_id, CONFUSION_FILE))
+    except AwayError:
+        return False
+    if shown is None:
+        return False
+    with st.container(border=True, key="confusions"):
+        st.altair_chart(
+            charts.confusion(shown, dark=st.context.theme.type == "dark"),
+            key="confusion-matrix",
+            alt="How often each class was taken for which; the table below says the same",
+        )
+        drawing.table(
+            "Confusion matrix",
+            ("True class", *(f"taken for {one}" for one in shown.labels), "rows"),
+            shown.rows,
+            wide=False,
+        )
+        drawing.draw(
+            Markup(
+                '<p class="rf-small">Confusion matrix: a row is a true class, and a colour is the share of it; {}.</p>'
+            ).format(f"version {serving.version}")
+        )
+    return True
+
+
+def _pictures(found: Visit, model: Model, serving: VersionRecord, *, without: str) -> None:
     """As the training drew them. A missing one is left out; if all are, that is said."""
     there: list[tuple[bytes, str]] = []
     why = ""
     for name, text in PICTURES[model.spec.task]:
+        if name == without:
+            continue
         try:
             there.append((choosing.artifact(found.settings.tracking_uri, serving.run_id, f"plots/{name}.png"), text))
         except AwayError as error:
             why = str(error)
-    drawing.section("On held-out rows")
-    if not there:
+    if not there and not without:
         drawing.empty("No pictures of this version", f"{why[:1].upper()}{why[1:]}.")
         return
     for pair in (there[place : place + 2] for place in range(0, len(there), 2)):
