@@ -108,6 +108,29 @@ def test_what_was_before_the_log_is_not_compared() -> None:
     assert disagreements(ROWS, [event(900, "somebody", "create", "modeldeployments", "x")], OPERATOR) == []
 
 
+def test_who_impersonates_somebody_is_read_as_whom_they_are() -> None:
+    """As `kubectl patch --as=alice` is logged: admission has seen alice, and so has the row."""
+    line = {
+        "kind": "Event",
+        "stage": "ResponseComplete",
+        "verb": "patch",
+        "requestURI": f"{REQUESTS}/heart-retrain-1/status",
+        "user": {"username": "kubernetes-admin"},
+        "impersonatedUser": {"username": "alice"},
+        "objectRef": {
+            "apiGroup": "refit.dev",
+            "resource": "remediationrequests",
+            "subresource": "status",
+            "namespace": TEAM,
+            "name": "heart-retrain-1",
+        },
+        "responseStatus": {"code": 200},
+        "requestReceivedTimestamp": "2026-11-21T12:00:00Z",
+    }
+    [found] = events([json.dumps(line)])
+    assert found.user == "alice"
+
+
 @pytest.mark.contract
 def test_the_lines_of_a_real_api_server_are_read() -> None:
     """With the guard's own word on who decided, and on which digest."""

@@ -87,9 +87,11 @@ def _event(found: dict[str, Any]) -> Event | None:
     if found.get("verb") not in ("create", "update", "patch", "delete") or "dryRun=" in found.get("requestURI", ""):
         return None
     sub = target.get("subresource")
+    # Who impersonates acts as the other: that is whom admission has seen, and whose name stands in the row.
+    person = found.get("impersonatedUser") or found.get("user") or {}
     return Event(
         time=moment(found["requestReceivedTimestamp"]),
-        user=str((found.get("user") or {}).get("username", "")),
+        user=str(person.get("username", "")),
         verb=found["verb"],
         resource=target["resource"] + (f"/{sub}" if sub else ""),
         namespace=str(target.get("namespace", "")),
