@@ -20,14 +20,18 @@ ROOT: Path = EXAMPLES.parent
         pytest.param(
             [
                 "namespace",
-                *["serviceaccount", "clusterrole", "clusterrolebinding"] * 2,
-                *["clusterrole"] * 9,
+                *["serviceaccount"]
+                * 4,  # operator, collector, page, and the one that an auditor's token is made out for
+                *["clusterrole", "clusterrolebinding"] * 2,
+                *["clusterrole"] * 10,
+                *["role", "rolebinding"],
                 *["validatingadmissionpolicy", "validatingadmissionpolicybinding"] * 2,
-                "configmap",
+                *["configmap"] * 6,  # settings, and five dashboards
                 *["service", "persistentvolumeclaim", "deployment"] * 3,
+                *["service", "deployment", "networkpolicy"],
             ],
             ("-k", str(ROOT / "manifests")),
-            id="the operator, the guard, roles, the collector and MLflow",
+            id="the operator, the guard, roles, the collector, MLflow and the page",
         ),
     ],
 )
