@@ -45,13 +45,14 @@ OLD_METRICS = {"accuracy": 0.85, "f1": 0.807018, "roc_auc": 0.89, "precision": 0
 
 @dataclass(frozen=True)
 class World:
-    """`url` is the page's; `tokens` are people's, by name; `heart` is the model's own address."""
+    """`url` is the page's; `tokens` are people's, by name; `heart` and `mlflow` are addresses; `runs` by name."""
 
     plane: Guarded
     url: str
     tokens: dict[str, str]
     heart: str
     runs: dict[str, str]
+    mlflow: str
 
     def renew(self) -> None:
         """Models and requests as they were in the beginning."""

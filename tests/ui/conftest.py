@@ -43,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, identity: Provider) -> Itera
         url = stack.enter_context(
             pages.served(plane, folder / "ui", tracking_uri=mlflow, namespaces="team-a", refresh_seconds="5")
         )
-        yield World(plane, url, tokens, predictor.url, pages.train(mlflow, HEART))
+        yield World(plane, url, tokens, predictor.url, pages.train(mlflow, HEART), mlflow)
 
 
 @pytest.fixture

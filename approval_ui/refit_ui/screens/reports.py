@@ -9,7 +9,7 @@ from refit_ui import drawing
 from refit_ui.live import screen
 from refit_ui.session import Visit
 from refit_ui.tracking import AwayError, Tracking
-from refit_ui.views.reports import Report, reports
+from refit_ui.views.reports import Report, is_as_stored, reports
 from refit_ui.views.snapshot import Snapshot
 from refit_ui.views.tones import Tone
 
@@ -36,7 +36,7 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
             with left:
                 drawing.draw(_told(one))
             with right:
-                _file(found, one, f"report-{place}-{one.uri}")
+                _file(found, one, f"report-{one.uri or place}")
     if len(there) > SHOWN:
         drawing.draw(Markup('<p class="rf-small">{} older ones are not shown.</p>').format(len(there) - SHOWN))
 
@@ -59,12 +59,25 @@ def _file(found: Visit, one: Report, key: str) -> None:
         return
     content = st.session_state.get(f"{key}-content")
     if content is None and st.button("Fetch", key=key, width="stretch", help="From MLflow, to download"):
-        try:
-            content = st.session_state[f"{key}-content"] = tracking.file(one.uri)
-        except AwayError as error:
-            drawing.note(Tone.DOUBT, "Not there", str(error))
+        content = _fetched(tracking, one)
+        st.session_state[f"{key}-content"] = content
     if content is not None:
         kind = MIME.get(one.name.rpartition(".")[2].lower(), "application/octet-stream")
         st.download_button(
             "Download", content, file_name=one.name, mime=kind, key=f"{key}-download", width="stretch", type="primary"
         )
+
+
+def _fetched(tracking: Tracking, one: Report) -> bytes | None:
+    """The file, if it is there and the one that was stored."""
+    try:
+        content = tracking.file(one.uri)
+    except AwayError as error:
+        drawing.note(Tone.DOUBT, "Not there", str(error))
+        return None
+    if is_as_stored(one, content):
+        return content
+    drawing.note(
+        Tone.BAD, "Not what was stored", "Its digest is another one than the model's status says; it is not handed on."
+    )
+    return None
