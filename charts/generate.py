@@ -258,6 +258,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             at=(1, *POD, "containers", 0, "env", 3, "value"),
             expression='.Values.settings.clusterName | default "" | quote',
         ),
+        Leaf(at=(1, *POD, "containers", 0, "env", 5, "value"), expression=COLLECTOR_URL),
         Block(at=(1, *POD, "containers", 0, "resources"), values="ui.resources"),
         Leaf(at=(1, *POD, "volumes", 1, "secret", "secretName"), expression=".Values.ui.secretName"),
     ),

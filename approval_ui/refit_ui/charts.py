@@ -130,8 +130,9 @@ def confusion(found: Matrix, *, dark: bool) -> Chart:
     )
     order = list(found.labels)
     axis = alt.Axis(labelLimit=120, labelAngle=0 if len(order) <= FLAT else -45, ticks=False, domain=False)
-    across = alt.X("predicted:N", sort=order, title="predicted", axis=axis, scale=alt.Scale(paddingInner=0.04))
-    down = alt.Y("true:N", sort=order, title="true", axis=alt.Axis(labelLimit=120, ticks=False, domain=False))
+    across = alt.X("predicted:N", sort=order, title="predicted", axis=axis, scale=alt.Scale(paddingInner=0.02))
+    beside = alt.Axis(labelLimit=120, ticks=False, domain=False)
+    down = alt.Y("true:N", sort=order, title="true", axis=beside, scale=alt.Scale(paddingInner=0.06))
     tips = [
         alt.Tooltip("true:N", title="true class"),
         alt.Tooltip("predicted:N", title="taken for"),

@@ -18,6 +18,7 @@ from refit.kube import decisions
 from refit.kube.answers import Me, RefusalError
 from refit.kube.cluster import MODEL_DEPLOYMENT, REMEDIATION_REQUEST, ClusterError, Kind, UnreachableError
 from refit.kube.person import Person
+from refit_ui import collector
 from refit_ui.identity import Identity
 from refit_ui.settings import Settings
 from refit_ui.views.snapshot import Snapshot
@@ -26,6 +27,9 @@ AGENT = "refit-ui"
 AT_ONCE = 8
 """Questions about rights that are asked at the same time."""
 UNAUTHENTICATED = 401
+MOST_READ = 4000
+_READ: dict[tuple[str, str], Any] = {}
+"""Objects of late, by uid and resourceVersion, under which one never changes."""
 T = TypeVar("T")
 
 
@@ -44,9 +48,15 @@ class Cluster:
         """Who the API server takes the token's bearer for."""
         return self._ask(lambda person: person.me())
 
-    def snapshot(self, namespace: str | None) -> Snapshot:
-        """Everything of a namespace, or of all."""
-        return self._ask(lambda person: _snapshot(person, namespace))
+    def snapshot(self, namespace: str | None, *, fresh: bool = False) -> Snapshot:
+        """Everything of a namespace, or of all; after a decision `fresh`, or what was just written may not be in it."""
+        return self._ask(lambda person: _snapshot(person, namespace, fresh=fresh))
+
+    def measurement(self, model: Model, key: str) -> dict[str, Any]:
+        """The whole of that measurement; raises NotShownError."""
+        return self._ask(
+            lambda person: collector.measurement(person, self.settings.collector_url, model.namespace, model.name, key)
+        )
 
     def may_ask(self, namespace: str) -> bool:
         """Whether the person may make requests there."""
@@ -97,9 +107,9 @@ class Cluster:
             raise UnreachableError(f"the authority of the API server can not be read: {error.strerror}") from error
 
 
-async def _snapshot(person: Person, namespace: str | None) -> Snapshot:
+async def _snapshot(person: Person, namespace: str | None, *, fresh: bool) -> Snapshot:
     models, requests = await asyncio.gather(
-        person.list(MODEL_DEPLOYMENT, namespace), person.list(REMEDIATION_REQUEST, namespace)
+        *(_listed(person, kind, namespace, fresh=fresh) for kind in (MODEL_DEPLOYMENT, REMEDIATION_REQUEST))
     )
     unreadable: list[str] = []
     found = Snapshot(
@@ -117,13 +127,34 @@ async def _snapshot(person: Person, namespace: str | None) -> Snapshot:
     )
 
 
+async def _listed(person: Person, kind: Kind, namespace: str | None, *, fresh: bool) -> list[dict[str, Any]]:
+    """As the API server has them in memory, which may be a moment old and spares it the reading of all from etcd."""
+    if fresh:
+        return await person.list(kind, namespace)
+    answer = await person.ask("GET", kind.path(namespace), query={"resourceVersion": "0"})
+    if not answer.ok:
+        raise RefusalError(answer)
+    return [{"apiVersion": kind.api_version, "kind": kind.kind, **one} for one in answer.json().get("items") or []]
+
+
 def _read(found: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], T], unreadable: list[str]) -> Iterable[T]:
-    """One object that can not be read must not hide the others."""
+    """One object that can not be read must not hide the others.
+
+    One that was read before, for whomever, is not read again: what the person may see was just listed for them.
+    """
     for one in found:
-        try:
-            yield read(one)
-        except UnreadableError as error:
-            unreadable.append(str(error))
+        key = (one["metadata"]["uid"], one["metadata"]["resourceVersion"])
+        known: T | None = _READ.get(key)
+        if known is None:
+            try:
+                known = read(one)
+            except UnreadableError as error:
+                unreadable.append(str(error))
+                continue
+            if len(_READ) >= MOST_READ:
+                _READ.clear()
+            _READ[key] = known
+        yield known
 
 
 async def _granted(person: Person, waiting: tuple[Request, ...]) -> frozenset[str]:

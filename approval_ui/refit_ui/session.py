@@ -20,6 +20,7 @@ from refit.kube.cluster import ClusterError
 from refit_ui.cluster import Cluster, SignedOutError
 from refit_ui.identity import Identity, expiry
 from refit_ui.settings import Settings
+from refit_ui.views.drift import Whole
 from refit_ui.views.snapshot import Snapshot
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -52,6 +53,8 @@ class Visit:
     opened: dict[str, Request] = field(default_factory=dict)
     told: dict[str, tuple[str, str]] = field(default_factory=dict)
     may_ask: dict[str, bool] = field(default_factory=dict)
+    measured: dict[tuple[str, str, str], tuple[Whole | None, str]] = field(default_factory=dict)
+    """Whole measurements by namespace, model and key; None where the person may not see one, and why."""
 
     @property
     def cluster(self) -> Cluster:
@@ -77,6 +80,7 @@ class Visit:
         self.opened.clear()
         self.told.clear()
         self.may_ask.clear()
+        self.measured.clear()
 
     def read(self, *, fresh: bool = False) -> None:
         """Reads the cluster unless that was just done. A failure leaves the last reading where it is."""
@@ -92,7 +96,7 @@ class Visit:
         if not fresh and any(at is not None and now - at < FRESH for at in recent):
             return
         try:
-            self.snapshot = self.cluster.snapshot(self.namespace)
+            self.snapshot = self.cluster.snapshot(self.namespace, fresh=fresh)
             self.failure = None
         except SignedOutError:
             self._end(now)

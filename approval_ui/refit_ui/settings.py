@@ -20,7 +20,7 @@ class SettingsError(ValueError):
 class Settings:
     """`namespaces` are offered to who may not list all; `secrets_file` holds the [auth] section of an OIDC sign-in.
 
-    Without a tracking URI or a Prometheus the screens say what they therefore do not know.
+    Without a tracking URI, a Prometheus or a collector the screens say what they therefore do not know.
     """
 
     api_server: str = IN_CLUSTER
@@ -29,6 +29,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     tracking_uri: str = ""
     prometheus_url: str = ""
+    collector_url: str = ""
     refresh_seconds: int = 30
     host: str = "0.0.0.0"  # noqa: S104  # a pod is reached by its address
     port: int = 8501
@@ -45,6 +46,7 @@ class Settings:
             namespaces=tuple(filter(None, (one.strip() for one in given["namespaces"].split(",")))),
             tracking_uri=_url("tracking_uri", given),
             prometheus_url=_url("prometheus_url", given),
+            collector_url=_url("collector_url", given),
             refresh_seconds=_number("refresh_seconds", given, 2, 3600, 30),
             host=given["host"] or cls.host,
             port=_number("port", given, 1, 65535, 8501),

@@ -7,14 +7,21 @@ from datetime import UTC, datetime
 import streamlit as st
 from markupsafe import Markup
 
+from refit.api.measured import LastMeasurement
+from refit.api.objects import Model
+from refit.kube.cluster import ClusterError
 from refit_ui import charts, drawing
+from refit_ui.collector import NotShownError
 from refit_ui.live import screen
 from refit_ui.screens import choosing
 from refit_ui.session import Visit
-from refit_ui.views.drift import Drift, drift
+from refit_ui.views.drift import Drift, Whole, drift, whole
 from refit_ui.views.performance import Tile
 from refit_ui.views.snapshot import Snapshot
 from refit_ui.views.tones import SIGNS, TONE_OF, Band, Chip, Tone
+
+DRAWN = 100
+"""Bars; a picture of more is longer than a browser draws."""
 
 
 def draw() -> None:
@@ -33,28 +40,51 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
             "A measurement needs monitoring in the model's spec, a request log, and enough requests.",
         )
         return
-    shown = drift(last, datetime.now(UTC))
+    found_whole, why = _whole(found, model, last)
+    shown = drift(last, datetime.now(UTC), found_whole)
     _tiles(shown)
     drawing.draw(Markup('<p class="rf-reason">{}</p>').format(shown.message))
     if shown.bars:
-        drawing.section("Columns that drifted", "An effect below 0.5 is low, from 0.5 to 0.7 medium, above 0.7 high.")
-        _legend()
-        st.altair_chart(
-            charts.effects(shown.bars), key="drift-bars", alt="A bar per drifted column; the table below says the same"
-        )
-        drawing.table(
-            "Columns that drifted",
-            ("Column", "Effect", "Measured by", "p-value, corrected"),
-            [(one.column, one.chip, one.method, one.p_value) for one in shown.bars],
-        )
+        _columns(shown, "Columns" if found_whole is not None else "Columns that drifted")
     if shown.others:
         drawing.draw(
-            Markup(
-                '<p class="rf-small">{} other columns did not drift; their effects stand in the whole report.</p>'
-            ).format(shown.others)
+            Markup('<p class="rf-small">{} other columns did not drift. They are not shown: {}.</p>').format(
+                shown.others, why
+            )
         )
     if shown.report:
         drawing.draw(Markup('<p class="rf-small">The whole report is under Reports.</p>'))
+
+
+def _whole(found: Visit, model: Model, last: LastMeasurement) -> tuple[Whole | None, str]:
+    """Every column, or none and why. What is kept under a key never changes, so it is asked for once."""
+    key = (model.namespace, model.name, last.key)
+    if key not in found.measured:
+        try:
+            found.measured[key] = (
+                whole(found.cluster.measurement(model, last.key)),
+                "what the collector keeps is unreadable",
+            )
+        except NotShownError as error:
+            found.measured[key] = (None, str(error))
+        except ClusterError:
+            return None, "the cluster can not be reached"
+    return found.measured[key]
+
+
+def _columns(shown: Drift, title: str) -> None:
+    drawing.section(title, "An effect below 0.5 is low, from 0.5 to 0.7 medium, above 0.7 high.")
+    _legend()
+    st.altair_chart(
+        charts.effects(shown.bars[:DRAWN]), key="drift-bars", alt="A bar per column; the table below says the same"
+    )
+    if len(shown.bars) > DRAWN:
+        drawing.draw(Markup('<p class="rf-small">The {} largest are drawn; the table has all.</p>').format(DRAWN))
+    drawing.table(
+        title,
+        ("Column", "Effect", "Drifted", "Measured by", "p-value, corrected"),
+        [(one.column, one.chip, "yes" if one.drifted else "no", one.method, one.p_value) for one in shown.bars],
+    )
 
 
 def _tiles(shown: Drift) -> None:
