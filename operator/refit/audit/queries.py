@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Select, insert, select, text
+from sqlalchemy import Connection, Select, bindparam, insert, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from refit.api.entries import EntryKind
@@ -16,6 +16,15 @@ from refit.audit.rows import COLUMNS, Row, Stored, row_of
 from refit.audit.tables import AUDIT, BASE
 
 ALL = select(*(AUDIT.c[name] for name in COLUMNS)).order_by(AUDIT.c.sequence)
+# What is asked for each row that is written is built once: to build a statement takes longer than to run it.
+_ONCE = ALL.where(AUDIT.c.request_uid == bindparam("uid"), AUDIT.c.kind == bindparam("row_kind"))
+_LAST = (
+    select(AUDIT.c.sequence, AUDIT.c.hash)
+    .where(AUDIT.c.sequence >= bindparam("known"))
+    .order_by(AUDIT.c.sequence.desc())
+    .limit(1)
+)
+_INSERT = insert(AUDIT)
 CHUNK = 2000
 # A line is put together by the database: one value to fetch for each row and not fourteen. SQLite's printf would do
 # it faster, and end a text at a zero byte, behind which somebody could hide another.
@@ -69,14 +78,13 @@ def of_requests(connection: Connection, uids: Sequence[str]) -> tuple[Row, ...]:
 
 def once(connection: Connection, request_uid: str, kind: EntryKind) -> Row | None:
     """The row of that kind of a request."""
-    found = _found(connection, ALL.where(AUDIT.c.request_uid == request_uid, AUDIT.c.kind == kind))
-    return found[0] if found else None
+    found = connection.execute(_ONCE, {"uid": request_uid, "row_kind": kind}).first()
+    return row_of(tuple(found)) if found is not None else None
 
 
 def last(connection: Connection, known: int) -> tuple[int, str]:
     """Number and hash of the last row; where none stands, those of the archived ones."""
-    query = select(AUDIT.c.sequence, AUDIT.c.hash).where(AUDIT.c.sequence >= known)
-    found = connection.execute(query.order_by(AUDIT.c.sequence.desc()).limit(1)).first()
+    found = connection.execute(_LAST, {"known": known}).first()
     return (int(found[0]), str(found[1])) if found is not None else (0, "")
 
 
@@ -88,7 +96,7 @@ def base(connection: Connection) -> Checkpoint | None:
 
 
 def insert_row(connection: Connection, row: Row) -> None:
-    connection.execute(insert(AUDIT), asdict(row))
+    connection.execute(_INSERT, vars(row))
 
 
 def stored(connection: Connection, after: int = 0, limit: int = -1) -> Iterator[Stored]:
