@@ -308,7 +308,7 @@ def names(of: Names, before: Sequence[str]) -> Iterable[str]:
         pytest.param(["approve", "--rea"], ["--reason"], id="an option"),
         pytest.param(["report", ""], ["heart", "lung"], id="the name of a model where another word is taken, too"),
         pytest.param(["frobnicate", ""], [], id="a command that there is not"),
-        pytest.param([], sorted({"approve", "completion", "diff", "doctor", "explain", "freeze", "history", "promote", "reject", "replay", "report", "requests", "retrain", "rollback", "status", "trace", "undo", "unfreeze"}), id="nothing yet"),
+        pytest.param([], sorted({"approve", "audit", "completion", "diff", "doctor", "explain", "freeze", "history", "promote", "reject", "replay", "report", "requests", "retrain", "rollback", "status", "trace", "undo", "unfreeze", "verify"}), id="nothing yet"),
     ],
 )  # fmt: skip
 def test_completion(words: list[str], found: list[str]) -> None:
