@@ -14,6 +14,10 @@ from refit_ui.session import Visit
 from refit_ui.views.tones import Tone
 
 REJECTED = "The cluster does not take this token. It may have ended, or be meant for another cluster."
+NOT_EXPOSED = (
+    "Your organisation knows you, but this page was given no ID token to pass on to the cluster. "
+    'Whoever runs it must set expose_tokens = ["id"] in the section [auth] of its secrets.'
+)
 
 
 def from_oidc(found: Visit) -> None:
@@ -23,7 +27,10 @@ def from_oidc(found: Visit) -> None:
             found.sign_out()
         return
     token = str(st.user.tokens.get("id", ""))
-    if not token or token == st.session_state.get("oidc_refused"):
+    if not token:
+        found.notice = found.notice or NOT_EXPOSED
+        return
+    if token == st.session_state.get("oidc_refused"):
         return
     if found.identity is not None and found.identity.token == token:
         return

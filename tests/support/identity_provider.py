@@ -67,8 +67,8 @@ class Provider:
         path.write_text(json.dumps(configuration))
         return (f"--authentication-config={path}",)
 
-    def page_secrets(self, folder: Path) -> Path:
-        """The file that docs/page.md describes; Streamlit fills in its port."""
+    def page_secrets(self, folder: Path, exposed: str = '["id"]') -> Path:
+        """The file that docs/page.md describes; Streamlit fills in its port. `exposed` are the tokens for the page."""
         path = folder / "secrets.toml"
         path.write_text(
             "[auth]\n"
@@ -77,7 +77,7 @@ class Provider:
             f'client_id = "{CLIENT}"\n'
             f'client_secret = "{self.secret}"\n'
             f'server_metadata_url = "{self.issuer}/.well-known/openid-configuration"\n'
-            'expose_tokens = ["id"]\n'
+            f"expose_tokens = {exposed}\n"
             "\n[auth.client_kwargs]\n"
             f'verify = "{self.authority}"\n'
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -58,11 +59,15 @@ def tab(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def sign_in(tab: Page, person: str) -> None:
+def ask(tab: Page, person: str) -> None:
     """From the page's sign-in, by the provider's form, and back."""
     tab.get_by_role("button", name="Sign in with your organisation").click()
     tab.get_by_label("E-mail").fill(person)
     tab.get_by_role("button", name="Continue").click()
+
+
+def sign_in(tab: Page, person: str) -> None:
+    ask(tab, person)
     expect(tab.get_by_role("button", name="Sign out")).to_be_visible()
 
 
@@ -137,6 +142,17 @@ def test_an_id_token_that_ended_asks_for_a_sign_in_and_keeps_what_was_written(
     wait_until(lambda: bool(world.stored(OPEN)), what="a stored decision", within=30, pause=0.1)
     assert world.stored(OPEN)[name]["reason"] == "written before the end"
     assert world.stored(ROLLBACK) == {}
+
+
+def test_a_page_that_is_handed_no_id_token_says_what_is_missing(
+    world: World, identity: Provider, tab: Page, tmp_path: Path
+) -> None:
+    secrets_file = str(identity.page_secrets(tmp_path, exposed="[]"))
+    with pages.served(world.plane, tmp_path / "ui", secrets_file=secrets_file) as url:
+        tab.goto(url)
+        ask(tab, EVE)
+        expect(tab.get_by_text('must set expose_tokens = ["id"]')).to_be_visible()
+        expect(tab.get_by_role("button", name="Sign out")).to_have_count(0)
 
 
 def test_after_signing_out_a_reload_is_signed_out(organisation: Organisation, tab: Page) -> None:
