@@ -48,6 +48,17 @@ def test_what_is_open_does_not_depend_on_the_order_of_deliveries(orders: tuple[l
     assert first == second
 
 
+def test_an_old_episode_that_is_told_of_late_and_wrongly_does_not_fire_beside_a_newer_one() -> None:
+    """An end before its own start came first, then the newer episode, then that the old one fires."""
+    old, newer = NOW - 1800 * SECOND, NOW - 60 * SECOND
+    stored, _ = after(
+        replace(FIRING, status=Status.RESOLVED, starts_at=old, ends_at=NOW - 3600 * SECOND),
+        replace(FIRING, starts_at=newer),
+        replace(FIRING, starts_at=old),
+    )
+    assert open_now(stored) == {(newer, False)}
+
+
 @generated(st.lists(deliveries, max_size=8))
 def test_a_delivery_told_twice_changes_nothing(found: list[Given]) -> None:
     assert after(*found, *found)[0].keys() == after(*found)[0].keys()

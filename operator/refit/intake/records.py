@@ -112,7 +112,7 @@ def received(given: Given, *, same: Record | None, newest: Record | None, source
     if same is None and newest is not None and newest.starts_at == record.starts_at:
         same = newest
     if same is not None:
-        return _told_again(same, record, now, limit)
+        return _told_again(same, record, newest, now, limit)
     if record.starts_at > now + SKEW:
         return Change(outcome=Outcome.SUSPECT, write=(replace(record, turns=()),))
     if newest is not None and record.starts_at < newest.starts_at:
@@ -141,11 +141,13 @@ def _new_episode(record: Record, newest: Record | None, now: int, limit: int) ->
     )
 
 
-def _told_again(same: Record, record: Record, now: int, limit: int) -> Change:
+def _told_again(same: Record, record: Record, newest: Record | None, now: int, limit: int) -> Change:
     """Both speak of one episode: what holds is the same whichever came first."""
     kept = same
     if record.rank > same.rank or (record.rank == same.rank and (record.ends_at or 0) > (same.ends_at or 0)):
         kept = replace(same, status=record.status, ends_at=record.ends_at)
+    if newest is not None and kept.starts_at < newest.starts_at and kept.status is Status.FIRING:
+        kept = _ended(kept, newest.starts_at)  # whatever it says of itself, a later episode has begun
     kept = replace(kept, suspect=same.suspect or record.suspect, heard_at=now)
     turned = kept.status is not same.status
     if turned:
