@@ -195,7 +195,9 @@ class Space:
         return [
             event["objectRef"]["name"]
             for event in self.cluster.audited("create", "jobs", self.name)
-            if event["user"]["username"] == OPERATOR and event["requestReceivedTimestamp"][:seconds] >= born[:seconds]
+            if event["user"]["username"] == OPERATOR
+            and event["requestReceivedTimestamp"][:seconds] >= born[:seconds]
+            and "-train-" in event["objectRef"]["name"]
         ]
 
 
