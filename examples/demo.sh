@@ -94,7 +94,11 @@ say "12. What was done, on whose word, is in a record that can be verified, and 
 run kubectl refit audit list -n "$namespace"
 run kubectl refit audit verify
 # The first report is of what waited for a decision, the second of what came of it.
-kubectl wait "rreq/$request" -n "$namespace" --for=jsonpath='{.status.reports[1]}' --timeout=180s >/dev/null
+deadline=$((SECONDS + 180))
+until kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.reports}' | grep -q incident; do
+    ((SECONDS < deadline)) || { echo "no report in time: kubectl describe mdep heart -n $namespace" >&2; exit 1; }
+    sleep 1
+done
 run kubectl refit report heart -n "$namespace"
 
 say "What to try next"
