@@ -100,7 +100,7 @@ def _writers(world: World) -> list[str]:
     """Who decided on that request by the page, one after another, in the API server's own log."""
     lines = [json.loads(line) for line in world.plane.plane.audit_log.read_text().splitlines()]
     return [
-        one["user"]["username"]
+        one["user"].get("username", "")
         for one in lines
         if one.get("userAgent") == "refit-ui" and one["verb"] == "patch" and one["objectRef"].get("name") == OPEN
     ]
