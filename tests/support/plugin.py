@@ -221,7 +221,7 @@ def asking(digest: str = DIGEST, **more: Any) -> Manifest:
                 "change": [
                     {"what": "served version", "from": "version 3", "to": "a newly trained version, if it is better"}
                 ],
-                "predictedImpact": IMPACT,
+                "predictedImpact": dict(IMPACT),
                 "approval": {"approvals": 1},
                 "expiresAt": stamp(BEGAN + timedelta(hours=24)),
             },
