@@ -55,9 +55,10 @@ class _About:
     ) -> Notice:
         """`cause` tells this notice from all others of its kind."""
         deployment = self.deployment
+        key = meta.sha256([deployment.uid, kind, cause])
         return Notice(
-            key=meta.sha256([deployment.uid, kind, cause]),
-            topic=topic or meta.sha256([deployment.uid, kind, cause]),
+            key=key,
+            topic=topic or key,
             kind=kind,
             severity=severity,
             namespace=deployment.namespace,
@@ -112,8 +113,9 @@ def _of_request(about: _About, request: RequestSeen, now: datetime) -> Iterable[
             cause=f"{request.uid} {digest}",
             **more,
         )
-        if expires and not _decided(status) and now >= _last_part(request.created, moment(expires)):
-            at = stamp(_last_part(request.created, moment(expires)))
+        remind = _last_part(request.created, moment(expires)) if expires else None
+        if remind is not None and not _decided(status) and now >= remind:
+            at = stamp(remind)
             what = f"{action} of {model} expires at {expires}, and nobody has decided"
             yield about.notice(NoticeKind.EXPIRES_SOON, severity, at, what, cause=request.uid, **more)
     elif status.phase in CLOSED:

@@ -66,11 +66,13 @@ class Notifier:
         try:
             owed = self._outbox.owed(self._configuration, self._clock())
             await asyncio.gather(*(self._deliver(each) for each in owed))
-            self._outbox.tidy(self._clock())
-            return self._outbox.waiting()
+            waiting = self._outbox.waiting()
+            if not waiting:  # while something waits this is asked every second
+                self._outbox.tidy(self._clock())
         except OutboxError as error:
             log.error("nobody is told for now: %s", error)  # noqa: TRY400  # the message says it all
             return 1
+        return waiting
 
     async def _deliver(self, owed: Owed) -> None:
         try:
