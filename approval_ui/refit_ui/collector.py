@@ -53,11 +53,8 @@ def proxied(url: str) -> str | None:
 
 async def _token(person: Person, namespace: str) -> str:
     """Good for the collector alone, and for ten minutes."""
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{ACCOUNT}/token"
-    wanted = {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_SECONDS}
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": wanted}
     try:
-        return str((await person.create(path, body))["status"]["token"])
+        return await person.token(namespace, ACCOUNT, AUDIENCE, TOKEN_SECONDS)
     except RefusalError as error:
         if error.code == 401:  # noqa: PLR2004  # the sign-in has ended: that is another matter
             raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from postgres import OWNER, WRITER, Database, Postgres, admin, postgres
 from refit_cluster.shell import HarnessError
+from volumes import small
 
 NUMBERS = count(1)
 
@@ -54,16 +53,5 @@ def database(server: Postgres, template: str) -> Database:
 @pytest.fixture
 def small_volume(tmp_path: Path) -> Iterator[Path]:
     """A volume of 2 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("a file system in memory can only be mounted by root")
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    with small(tmp_path / "volume", 2) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import httpx
 import pytest
 
 from collector_process import ADMIN_TOKEN, Running, started
+from volumes import small
 
 
 @pytest.fixture(scope="session")
@@ -33,17 +32,5 @@ def admin(server: Running) -> Iterator[httpx.Client]:
 @pytest.fixture
 def small_volume(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A volume of 24 MiB, or of as many as the test is given."""
-    if os.geteuid() != 0:
-        pytest.skip("a file system in memory can only be mounted by root")
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    size = getattr(request, "param", 24)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    with small(tmp_path / "volume", getattr(request, "param", 24)) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)

@@ -16,6 +16,7 @@ from refit.api.reports import Report, ReportKind, ReportPhase
 from refit.api.results import ImpactResult, ReportResult
 from refit.api.times import stamp
 from refit.kube.cluster import EVENT, JOB, MODEL_DEPLOYMENT, REMEDIATION_REQUEST, RefusedError
+from repairs import ask
 from simulated import NAMESPACE, end_job
 from worlds import CONFIG, WATCHED, drifted, minutes
 
@@ -89,29 +90,9 @@ def events(life: Life, reason: str) -> list[str]:
     ]
 
 
-def ask(life: Life, name: str = "wish") -> None:
-    """A person asks for a restart, which carries no risk, or for a scale, which does."""
-    life.cluster.now = stamp(life.now)
-    life.cluster.put(
-        {
-            "apiVersion": "refit.dev/v1alpha1",
-            "kind": "RemediationRequest",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {
-                "targetRef": {"name": "heart"},
-                "action": "Retrain",
-                "parameters": {},
-                "trigger": {"type": "Human"},
-                "requestedBy": "bob",
-            },
-        }
-    )
-    life.noticed.add(KEY)
-
-
 async def asked(life: Life) -> None:
     """A retraining waits for a person."""
-    ask(life)
+    ask(life, "Retrain")
     await life.look()
     end_job(life.cluster, request(life)["estimate"]["job"], ImpactResult(key="k"))
     await life.look(2)

@@ -91,20 +91,13 @@ async def _door(session: Session, given: Namespace) -> _Door:
 
 
 async def _token(session: Session) -> str:
-    path = f"/api/v1/namespaces/{session.system}/serviceaccounts/{ACCOUNT}/token"
-    body = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_SECONDS},
-    }
     try:
-        found = await session.person.create(path, body)
+        return await session.person.token(session.system, ACCOUNT, AUDIENCE, TOKEN_SECONDS)
     except RefusalError as error:
         raise StopError(
             f"no token for the audit: {error}; it takes ClusterRole refit-auditor, bound in {session.system}, "
             "or --token-file"
         ) from error
-    return str(found["status"]["token"])
 
 
 async def _listed(session: Session, given: Namespace) -> Result:

@@ -125,20 +125,13 @@ def _token_of(path: str) -> str:
 
 async def _token(session: Session, given: Namespace) -> str:
     """A token of the namespace's ServiceAccount that only the collector takes; it opens that namespace there."""
-    path = f"/api/v1/namespaces/{session.namespace}/serviceaccounts/{given.service_account}/token"
-    body = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_SECONDS},
-    }
     try:
-        found = await session.person.create(path, body)
+        return await session.person.token(session.namespace, given.service_account, AUDIENCE, TOKEN_SECONDS)
     except RefusalError as error:
         raise AwayError(
             f"no token for the collector: {error}; it takes the right to create serviceaccounts/token in "
             f"{session.namespace}, or --collector-token-file"
         ) from error
-    return str(found["status"]["token"])
 
 
 async def _run(

@@ -123,6 +123,13 @@ class Person:
         """A question that is asked by creating an object which is not kept, such as a SelfSubjectReview."""
         return _granted(await self.ask("POST", f"/apis/{group}/v1/{plural}", body=body))
 
+    async def token(self, namespace: str, account: str, audience: str, seconds: int) -> str:
+        """A token of that ServiceAccount that is good for one audience and for so long; raises RefusalError."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        wanted = {"audiences": [audience], "expirationSeconds": seconds}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": wanted}
+        return str((await self.create(path, body))["status"]["token"])
+
     async def me(self) -> Me:
         """Who the API server takes this person for."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
