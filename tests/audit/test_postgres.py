@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 import pytest
 
 from audited import entry, filled, ledger
-from postgres import OWNER, PASSWORD, WRITER, Database, admin
+from postgres import OWNER, PASSWORD, WRITER, Database, admin, wire_to
 from refit.audit import queries
 from refit.audit.ledger import LedgerError
 
+SOON = "answer_timeout=0.3&connect_timeout=2"
 REFUSED = (psycopg.errors.RaiseException, psycopg.errors.InsufficientPrivilege)
 
 
@@ -111,51 +108,9 @@ async def test_a_server_that_is_killed_between_the_row_and_its_commit_has_no_suc
     found.close()
 
 
-class Proxy:
-    """A wire to the server that can lose what the server answers, once a COMMIT has gone through."""
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self.listener.getsockname()[1])
-        self.losing = False
-        self.lost = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.target))
-                for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(one, other, one is client), daemon=True).start()
-
-    def _pump(self, one: socket.socket, other: socket.socket, to_server: bool) -> None:
-        with suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-                if to_server and self.losing and b"COMMIT" in data:
-                    self.losing = False
-                    self.lost += 1
-                    other.recv(1, socket.MSG_PEEK)  # the server has committed, and says so; nobody hears it
-                    break
-        for end in (one, other):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def proxy(database: Database) -> Iterator[tuple[Proxy, str]]:
-    found = Proxy(database.server.port)
-    try:
-        yield found, f"postgresql://{WRITER}@127.0.0.1:{found.port}/{database.name}"
-    finally:
-        found.listener.close()
-
-
 async def test_a_commit_whose_answer_was_lost_is_found_and_not_written_again(database: Database) -> None:
-    with proxy(database) as (wire, url):
-        found = ledger(url, password_file=database.server.password_file)
+    with wire_to(database) as wire:
+        found = ledger(wire.url, password_file=database.server.password_file)
         first = await found.write(entry(1))
         wire.losing = True
         second = await found.write(entry(2))
@@ -164,6 +119,57 @@ async def test_a_commit_whose_answer_was_lost_is_found_and_not_written_again(dat
         assert (await found.write(entry(3))).sequence == 3
         assert (await found.verify()).ok
         found.close()
+
+
+async def test_a_server_that_takes_everything_and_says_nothing_is_not_waited_for_for_ever(database: Database) -> None:
+    with wire_to(database) as wire:
+        found = ledger(f"{wire.url}?{SOON}", password_file=database.server.password_file)
+        first = await found.write(entry(1))
+        wire.silence()
+        with pytest.raises(LedgerError, match="cannot be used: connection timeout expired"):
+            await found.write(entry(2))
+        wire.speak()
+        assert await found.all() == (first,)
+        assert (await found.write(entry(2))).sequence == 2
+        assert (await found.verify()).ok
+        found.close()
+
+
+async def test_a_connection_that_went_silent_is_left_for_another(database: Database) -> None:
+    """As behind a firewall that forgot it."""
+    with wire_to(database) as wire:
+        found = ledger(f"{wire.url}?{SOON}", password_file=database.server.password_file)
+        await found.write(entry(1))
+        wire.silence(for_good=False)
+        assert (await found.write(entry(2))).sequence == 2
+        assert (await found.verify()).ok
+        found.close()
+
+
+async def test_a_server_that_goes_silent_within_each_transaction_is_told_in_words(database: Database) -> None:
+    with wire_to(database) as wire:
+        found = ledger(f"{wire.url}?{SOON}", password_file=database.server.password_file)
+        first = await found.write(entry(1))
+        wire.silent_at = b"INSERT INTO audit"
+        with pytest.raises(LedgerError, match=r"cannot be used: no answer within 0\.3 s"):
+            await found.write(entry(2))
+        assert await found.all() == (first,)
+        wire.silent_at = None
+        assert (await found.write(entry(2))).sequence == 2
+        found.close()
+
+
+async def test_a_ledger_closes_while_the_server_is_silent_and_many_wait_to_write(database: Database) -> None:
+    with wire_to(database) as wire:
+        found = ledger(f"{wire.url}?{SOON}", password_file=database.server.password_file)
+        await found.write(entry(1))
+        wire.silence()
+        writing = [asyncio.create_task(found.write(entry(number))) for number in range(2, 40)]
+        await asyncio.to_thread(wire.held.wait)
+        found.close()
+        first, *others = [str(one) for one in await asyncio.gather(*writing, return_exceptions=True)]
+        assert first == f"the audit in 127.0.0.1/{database.name} cannot be used: connection timeout expired"
+        assert others == ["the audit is closed"] * len(others)
 
 
 async def test_a_slow_database_does_not_stop_the_event_loop(database: Database) -> None:
@@ -203,6 +209,8 @@ async def test_a_lock_that_is_held_is_waited_for_and_then_told(database: Databas
         pytest.param("postgresql://refit:secret@db/audit", "no password belongs in the URL", id="a password"),
         pytest.param("postgresql://refit@db/audit?password=secret", "no password belongs in the URL", id="another way"),
         pytest.param("mysql://refit@db/audit", "and no mysql", id="another database"),
+        pytest.param("postgresql://refit@db/audit?answer_timeout=soon", "answer_timeout", id="a time that is none"),
+        pytest.param("postgresql://refit@db/audit?answer_timeout=0", "answer_timeout", id="no time at all"),
         pytest.param("://", "neither a path nor a URL", id="no URL at all"),
     ],
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,9 +71,13 @@ class Postgres:
         wait_until(lambda: self._answers(command), what="an answer of PostgreSQL", within=60, pause=0.1)
 
     def kill(self) -> None:
-        """SIGKILL to the server and all it started, which is a session of their own."""
+        """SIGKILL to the server and to all it started, each of which is a session of its own."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        pid = self.process.pid
+        os.kill(pid, signal.SIGSTOP)  # it starts no more
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (*map(int, children), pid):
+            os.kill(one, signal.SIGKILL)
         self.process.wait()
 
     def _answers(self, command: list[str | Path]) -> bool:
@@ -142,6 +148,96 @@ class Database:
     @property
     def owners(self) -> str:
         return self.server.url(OWNER, self.name)
+
+
+@dataclass(eq=False)
+class _Link:
+    """One connection through a wire."""
+
+    client: socket.socket
+    server: socket.socket
+    silent: bool = False
+    losing: bool = False
+    """What the server says next is lost, and the connection with it."""
+
+
+class Wire:
+    """A way to the server, on which the answer to a COMMIT can be lost, and which can go silent."""
+
+    def __init__(self, database: Database) -> None:
+        self._target = database.server.port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._links: list[_Link] = []
+        self._silent = False
+        self.url = f"postgresql://{WRITER}@127.0.0.1:{self._listener.getsockname()[1]}/{database.name}"
+        self.losing = False
+        self.lost = 0
+        self.silent_at: bytes | None = None
+        """A connection on which this is sent goes silent there."""
+        self.held = threading.Event()
+        """Something was taken and went no further."""
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def silence(self, *, for_good: bool = True) -> None:
+        """All that is connected, and if for good all that connects later."""
+        self._silent = for_good
+        for link in self._links:
+            link.silent = True
+
+    def speak(self) -> None:
+        """With who connects from now on."""
+        self._silent = False
+
+    def close(self) -> None:
+        self._listener.close()
+        for link in self._links:
+            _end(link)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                link = _Link(client, socket.create_connection(("127.0.0.1", self._target)), silent=self._silent)
+                self._links.append(link)
+                for pump in (self._ask, self._answer):
+                    threading.Thread(target=pump, args=(link,), daemon=True).start()
+
+    def _ask(self, link: _Link) -> None:
+        with suppress(OSError):
+            while data := link.client.recv(65536):
+                link.silent = link.silent or (self.silent_at is not None and self.silent_at in data)
+                if link.silent:
+                    self.held.set()
+                    continue
+                if self.losing and b"COMMIT" in data:
+                    self.losing, link.losing = False, True
+                link.server.sendall(data)
+        _end(link)
+
+    def _answer(self, link: _Link) -> None:
+        with suppress(OSError):
+            while data := link.server.recv(65536):
+                if link.losing:
+                    self.lost += 1
+                    break
+                if not link.silent:
+                    link.client.sendall(data)
+        _end(link)
+
+
+def _end(link: _Link) -> None:
+    for end in (link.client, link.server):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def wire_to(database: Database) -> Iterator[Wire]:
+    found = Wire(database)
+    try:
+        yield found
+    finally:
+        found.close()
 
 
 def admin(*words: str | Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ PATIENCE = {
     "application_name": "refit",
 }
 """How long PostgreSQL is waited for; each can be said otherwise in the URL."""
+ANSWER, ANSWER_SECONDS = "answer_timeout", 15.0
+"""And for any answer, which should be longer than the server lets a statement run; a parameter of our own in the URL."""
 WRITER = 0x7265666974
 """The advisory lock of whoever writes, so that two operators write one after the other."""
 
@@ -45,11 +48,24 @@ def url_of(database: str | Path) -> URL:
         raise LedgerError("the audit's database is neither a path nor a URL postgresql://user@host/database") from None
     if found.drivername not in SCHEMES:
         raise LedgerError(f"the audit's database is a path or postgresql://..., and no {found.drivername[:32]}")
+    answers_within(found)
     if found.password is not None or "password" in found.query:
         raise LedgerError(
             "no password belongs in the URL of the audit: name a file in REFIT_AUDIT_DATABASE_PASSWORD_FILE"
         )
     return found.set(drivername="postgresql+psycopg")
+
+
+def answers_within(url: URL) -> float:
+    """Seconds; raises LedgerError."""
+    given = url.query.get(ANSWER, ANSWER_SECONDS)
+    try:
+        found = float(given)  # type: ignore[arg-type]  # a tuple, where it was given twice, is refused as below
+    except (TypeError, ValueError):
+        found = 0.0
+    if not 0 < found < math.inf:
+        raise LedgerError(f"{ANSWER} in the URL of the audit is a number of seconds, and not {str(given)[:32]!r}")
+    return found
 
 
 def name_of(url: URL) -> str:
@@ -61,8 +77,14 @@ def engine_of(url: URL, password_file: Path | None = None) -> Engine:
     """An engine whose transactions begin with the lock of the writer, unless they say that they only read."""
     if url.drivername == "sqlite":
         return _sqlite(url)
+    return _postgresql(url, password_file)
+
+
+def _postgresql(url: URL, password_file: Path | None) -> Engine:
+    from refit.audit.waiting import connected  # noqa: PLC0415  # whose audit is a file needs no psycopg
+
     engine = create_engine(
-        url,
+        url.difference_update_query((ANSWER,)),
         connect_args={name: value for name, value in PATIENCE.items() if name not in url.query},
         pool_size=2,
         max_overflow=1,
@@ -70,12 +92,12 @@ def engine_of(url: URL, password_file: Path | None = None) -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
-    if password_file is not None:
 
-        @event.listens_for(engine, "do_connect")
-        def password(_dialect: Any, _record: Any, _args: Any, given: dict[str, Any]) -> None:
-            """Read anew for each connection, so that a Secret can be rotated."""
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, args: Any, given: dict[str, Any]) -> Any:
+        if password_file is not None:  # read anew for each connection, so that a Secret can be rotated
             given["password"] = password_file.read_text(encoding="utf-8").strip()
+        return connected(*args, answers_within=answers_within(url), **given)
 
     return engine
 

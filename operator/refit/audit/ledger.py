@@ -33,6 +33,7 @@ from refit.audit.verification import Report, Start, told, verify
 __all__ = ["Ledger", "LedgerError", "Row"]
 
 T = TypeVar("T")
+CLOSED = "the audit is closed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,13 @@ class Ledger:
         self._head: _Head | None = None
         self._anchors: tuple[Checkpoint, ...] = ()
         self._refused = ""
+        self._closed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="audit-writer")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="audit-reader")
 
     def close(self) -> None:
-        """Waits for what is being written."""
+        """Waits for what is being written; what still waits for its turn is refused."""
+        self._closed = True
         self._writer.shutdown()
         self._readers.shutdown()
         if self._engine is not None:
@@ -129,11 +132,9 @@ class Ledger:
         return await self._in(self._writer, self._checkpoint, writes=True)
 
     async def _in(self, executor: ThreadPoolExecutor, act: Callable[[Connection], T], *, writes: bool = False) -> T:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(executor, self._again, act, writes)
-        except RuntimeError as error:  # the executor was shut down
-            raise LedgerError(f"the audit is closed: {error}") from error
+        if self._closed:
+            raise LedgerError(CLOSED)
+        return await asyncio.get_running_loop().run_in_executor(executor, self._again, act, writes)
 
     def _again(self, act: Callable[[Connection], T], writes: bool) -> T:
         """Acts once more where the connection was lost. What was committed before its answer was lost is found then."""
@@ -144,6 +145,8 @@ class Ledger:
             return self._transact(act, writes=writes)
 
     def _transact(self, act: Callable[[Connection], T], *, writes: bool) -> T:
+        if self._closed:
+            raise LedgerError(CLOSED)
         try:
             engine = self._opened()
             with engine.connect() as connection, database.transaction(connection, writes=writes):
