@@ -53,8 +53,8 @@ class Visit:
     opened: dict[str, Request] = field(default_factory=dict)
     told: dict[str, tuple[str, str]] = field(default_factory=dict)
     may_ask: dict[str, bool] = field(default_factory=dict)
-    measured: dict[tuple[str, str, str], tuple[Whole | None, str]] = field(default_factory=dict)
-    """Whole measurements by namespace, model and key; None where the person may not see one, and why."""
+    measured: dict[tuple[str, str, str], Whole] = field(default_factory=dict)
+    """Whole measurements by namespace, model and key."""
 
     @property
     def cluster(self) -> Cluster:

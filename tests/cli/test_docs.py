@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 from backends import name_runs
 from guarded import RBAC, SYSTEM, TEAM, Guarded
@@ -81,7 +80,7 @@ def test_the_options_of_every_command_are_those_of_the_page() -> None:
 
 
 @pytest.mark.contract
-def test_the_rights_that_the_page_names_are_enough_to_trace(
+def test_the_roles_that_the_page_names_are_enough_to_trace(
     plane: Guarded, refit: Plugin, request: pytest.FixtureRequest
 ) -> None:
     found = request.getfixturevalue("services")
@@ -91,16 +90,12 @@ def test_the_rights_that_the_page_names_are_enough_to_trace(
     (example,) = [one for one in EXAMPLES if first_word(one) == "trace"]
     words = shlex.split(example.splitlines()[0])[3:]
     assert refit("olga", *words).code == 1
-    (text,) = [
-        one for one in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if "refit-tracer" in one
-    ]
-    roles = list(yaml.safe_load_all(text))
-    assert [role["metadata"]["namespace"] for role in roles] == [SYSTEM, TEAM]
-    plane.put(*roles)
+    named = re.findall(r"^kubectl create rolebinding \S+ -n (\S+) --(\w+)=(\S+) --user=(\S+)$", PAGE, re.MULTILINE)
+    assert named == [(SYSTEM, "role", "refit-tracer", "olga"), (TEAM, "clusterrole", "refit-tracer", "olga")]
     bindings = []
-    for namespace in (SYSTEM, TEAM):
-        plane.bind("refit-tracer", "olga", namespace=namespace, kind="Role")
-        bindings.append(f"/apis/{RBAC}/namespaces/{namespace}/rolebindings/refit-tracer-olga")
+    for namespace, kind, role, user in named:
+        plane.bind(role, user, namespace=namespace, kind="Role" if kind == "role" else "ClusterRole")
+        bindings.append(f"/apis/{RBAC}/namespaces/{namespace}/rolebindings/{role}-{user}")
     try:
         said = refit("olga", *words)
         assert (f"{example.splitlines()[0]}\n{said.out}", said.err) == (example, "")

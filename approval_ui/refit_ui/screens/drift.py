@@ -47,29 +47,25 @@ def _body(found: Visit, snapshot: Snapshot) -> None:
     if shown.bars:
         _columns(shown, "Columns" if found_whole is not None else "Columns that drifted")
     if shown.others:
-        drawing.draw(
-            Markup('<p class="rf-small">{} other columns did not drift. They are not shown: {}.</p>').format(
-                shown.others, why
-            )
-        )
+        drawing.empty(f"{shown.others} other columns did not drift, and are not shown", why)
     if shown.report:
         drawing.draw(Markup('<p class="rf-small">The whole report is under Reports.</p>'))
 
 
 def _whole(found: Visit, model: Model, last: LastMeasurement) -> tuple[Whole | None, str]:
-    """Every column, or none and why. What is kept under a key never changes, so it is asked for once."""
+    """Every column, or none and why. What is kept under a key never changes, so it is asked for until it is had."""
     key = (model.namespace, model.name, last.key)
     if key not in found.measured:
         try:
-            found.measured[key] = (
-                whole(found.cluster.measurement(model, last.key)),
-                "what the collector keeps is unreadable",
-            )
+            record = whole(found.cluster.measurement(model, last.key))
         except NotShownError as error:
-            found.measured[key] = (None, str(error))
+            return None, str(error)
         except ClusterError:
-            return None, "the cluster can not be reached"
-    return found.measured[key]
+            return None, "The cluster can not be reached."
+        if record is None:
+            return None, "What the collector keeps of them is unreadable."
+        found.measured[key] = record
+    return found.measured[key], ""
 
 
 def _columns(shown: Drift, title: str) -> None:
