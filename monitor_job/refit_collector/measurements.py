@@ -28,6 +28,7 @@ KEPT = 500
 """Measurements of one model that are kept, the newest."""
 SHOWN_HOURS = 24 * 14
 """A model that nobody has measured for so long is gone; until then its staleness is an alert."""
+SEGMENT_LENGTH = 128
 VERDICTS = tuple(Verdict)
 _MODEL = ("namespace", "model", "version")
 
@@ -129,6 +130,8 @@ _TEXTS = {
     "prediction_drift_effect": "Bounded effect (0 to 1) of the predictions' drift.",
     "prediction_drift_p_value": "P-value of the predictions' drift, corrected.",
     "prediction_drifted": "Whether the predictions drifted.",
+    "segment_drift_effect": "Largest bounded effect (0 to 1) of a column's drift within a segment, and which column that is.",
+    "segment_drifted": "Whether any column drifted within a segment.",
     "model_quality": "A metric of the model, measured on labels or estimated.",
     "model_quality_low": "Whether a metric misses its bound.",
     "data_quality_score": "Quality of the requests' data, 0 to 100.",
@@ -158,6 +161,8 @@ def _samples(measured: Measured) -> Iterator[Sample]:
         names = {"effect": "feature_drift_effect", "pAdjusted": "feature_drift_p_value"}
         yield from _plain(column, names, labels | method)
         yield from _plain(column, {"drifted": "feature_drifted"}, labels)
+    for segment in _objects(document.get("segments")):
+        yield from _segment(segment)
     yield from _prediction(_objects(document.get("prediction")))
     quality = _object(document.get("dataQuality"))
     yield from _plain(quality, {"score": "data_quality_score", "valid": "data_valid"})
@@ -165,6 +170,18 @@ def _samples(measured: Measured) -> Iterator[Sample]:
     for query in _objects(document.get("queries")):
         names = {"value": "query_value", "breached": "query_breached"}
         yield from _plain(query, names, {"name": str(query.get("name", ""))})
+
+
+def _segment(segment: Mapping[str, Any]) -> Iterator[Sample]:
+    """Two series for each of the few segments that could be compared, however many columns there are."""
+    drift = _object(segment.get("drift"))
+    if drift.get("verdict") not in {Verdict.DRIFT, Verdict.NO_DRIFT}:
+        return
+    labels = {"segment": f"{segment.get('column', '')}={segment.get('value', '')}"[:SEGMENT_LENGTH]}
+    yield "segment_drifted", labels, float(drift["verdict"] == Verdict.DRIFT)
+    for largest in _objects(drift.get("columns"))[:1]:
+        named = labels | {"column": str(largest.get("column", ""))}
+        yield from _plain(largest, {"effect": "segment_drift_effect"}, named)
 
 
 def _prediction(parts: list[Mapping[str, Any]]) -> Iterator[Sample]:

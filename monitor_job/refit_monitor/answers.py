@@ -7,16 +7,17 @@ from collections.abc import Callable
 from refit.api.measured import LastMeasurement
 from refit.api.results import ResultTooLongError, encode
 
-KEPT_FEATURES = 4
-"""So many of the drifted features stay until prose has gone."""
+KEPT_COLUMNS = 4
+"""So many of the drifted features, and of the columns that drifted within a segment, stay until prose has gone."""
 
 
 def fitting(found: LastMeasurement) -> LastMeasurement:
     """The answer with less and less in it until it fits; verdicts and counts are never dropped."""
     for least, shorter in STEPS:
         found = shorter(found)
-        while not _fits(found) and len(found.features) > least:
-            found = found.model_copy(update={"features": found.features[:-1]})
+        while not _fits(found) and max(len(found.segments), len(found.features)) > least:
+            longer = "segments" if len(found.segments) > least else "features"
+            found = found.model_copy(update={longer: getattr(found, longer)[:-1]})
         if _fits(found):
             break
     return found
@@ -54,9 +55,9 @@ def _prose(limit: int) -> Callable[[LastMeasurement], LastMeasurement]:
 
 
 STEPS: tuple[tuple[int, Callable[[LastMeasurement], LastMeasurement]], ...] = (
-    (KEPT_FEATURES, _same),
-    (KEPT_FEATURES, _prose(400)),
-    (KEPT_FEATURES, _prose(120)),
+    (KEPT_COLUMNS, _same),
+    (KEPT_COLUMNS, _prose(400)),
+    (KEPT_COLUMNS, _prose(120)),
     (0, _prose(24)),
 )
-"""What is given up, least missed first, and how many features stay at that step."""
+"""What is given up, least missed first, and how many columns of each kind stay at that step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +70,10 @@ class Rules:
             method=own.method if own is not None else None,
             seed=f"{self._seed}/{column}",
         )
+
+    def within(self, segment: str, column: str) -> Rule:
+        """That of the column, with a seed of its own: what is drawn for a segment is not what is drawn for another."""
+        return replace(self.of(column), seed=f"{self._seed}/segments/{segment}/{column}")
 
     def of_answers(self, column: str) -> Rule:
         """Answers have the common threshold; a rule of their own would be taken for that of an input."""
@@ -152,7 +156,7 @@ def _numbers(
     if method is DriftMethod.WASSERSTEIN:
         effect = min(1.0, statistics["wasserstein"])
         # Its own null takes a while, and can only matter where the effect is there.
-        certain = _wasserstein_p_value(pair, rng) if effect >= threshold else ks_p_value
+        certain = _wasserstein_p_value(pair, rng, ks_p_value) if effect >= threshold else ks_p_value
         return Part(method, effect, certain), statistics
     return Part(method, EFFECTS[method](statistics), binned), statistics
 
@@ -180,8 +184,9 @@ def _counted(reference: Counts, window: Counts, rng: np.random.Generator | None)
     }
 
 
-def _wasserstein_p_value(pair: NumberPair, rng: np.random.Generator) -> float:
-    """Of the distance, from windows drawn out of both samples together; on a grid of at most 128 cells."""
+def _wasserstein_p_value(pair: NumberPair, rng: np.random.Generator, ks_p_value: float) -> float:
+    """Of the distance, from windows drawn out of both samples together, on a grid of at most 128 cells; beyond what
+    draws can tell, Kolmogorov and Smirnov's."""
     ranks = np.arange(1, WASSERSTEIN_CELLS) / WASSERSTEIN_CELLS * pair.profile.count
     ends = np.unique(np.searchsorted(pair.reference_upto, ranks))
     reference = np.diff(np.concatenate(([0], pair.reference_upto[ends], [pair.profile.count])))
@@ -197,7 +202,9 @@ def _wasserstein_p_value(pair: NumberPair, rng: np.random.Generator) -> float:
         return np.asarray((np.abs(ours / n - theirs / m) * widths).sum(axis=1), dtype=np.float64)
 
     found = float(distances(window[there][None, :])[0])
-    return certainty.drawn_p_value(lambda windows: distances(windows) >= found * (1 - 1e-9), pooled, n, rng)
+    return certainty.drawn_p_value(
+        lambda windows: distances(windows) >= found * (1 - 1e-9), pooled, n, rng, beyond=lambda: ks_p_value
+    )
 
 
 EFFECTS: dict[DriftMethod, Callable[[dict[str, float]], float]] = {

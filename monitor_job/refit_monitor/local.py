@@ -44,13 +44,13 @@ def verdict(reference: Path, current: Path, manifest: Path | None = None) -> Mea
     spec = _spec(manifest)
     monitoring = (spec.monitoring if spec is not None else None) or Monitoring()
     rows = tables.read(current)
-    profile = _profile(reference, spec)
+    profile = _profile(reference, spec, monitoring.segment_column)
     inputs = _inputs(profile, rows, current)
     asked = Asked(key="verdict", time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), namespace="", model="")
     return measure(profile, Window(rows=rows.num_rows, inputs=inputs), monitoring, asked)
 
 
-def _profile(path: Path, spec: ModelDeploymentSpec | None) -> Profile:
+def _profile(path: Path, spec: ModelDeploymentSpec | None, segment_column: str | None) -> Profile:
     if path.suffix == ".json":
         try:
             return profiles.read(path.read_bytes())
@@ -68,7 +68,7 @@ def _profile(path: Path, spec: ModelDeploymentSpec | None) -> Profile:
         raise BadInputError(f"{path}: no column is left to compare")
     for name, kind in found.items():
         _fit(name, rows.column(name), kind, path)
-    return profiles.made({name: rows.column(name) for name in found}, found, declared.values())
+    return profiles.made({name: rows.column(name) for name in found}, found, declared.values(), segment_column)
 
 
 def _inputs(profile: Profile, rows: pa.Table, path: Path) -> dict[str, pa.ChunkedArray]:

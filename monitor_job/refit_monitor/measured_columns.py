@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refit.api.dataspec import ColumnType
 from refit.api.measured import FeatureDrift
+
+SEGMENTS_PART = 0.2
+"""Of alpha, where segments are compared: they are many more columns than the whole window has, and must not cost it its sight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +56,24 @@ def decimal(value: float) -> str:
     return f"{value:.4g}"
 
 
-def judged(found: list[ColumnDrift], alpha: float, *, enough: bool) -> list[ColumnDrift]:
-    """Every column's verdict: the effect reaches its threshold, and the p-value holds among all of them (Holm 1979).
+def judged(
+    found: Sequence[ColumnDrift], alpha: float, *, enough: bool, within: Sequence[ColumnDrift] = ()
+) -> list[ColumnDrift]:
+    """Every column's verdict, those of the whole window first and then those `within` segments: the effect reaches its
+    threshold, and the p-value holds among all of them (weighted correction, Holm 1979).
 
     With too few rows (`enough`) nothing is said to have drifted.
     """
-    order = sorted(range(len(found)), key=lambda place: found[place].p_value)
-    judged = list(found)
-    largest = 0.0
-    for rank, place in enumerate(order):
-        column = found[place]
-        largest = max(largest, min(1.0, column.p_value * (len(found) - rank)))
+    every = [*found, *within]
+    part = SEGMENTS_PART / (1 - SEGMENTS_PART) * len(found) / len(within) if within else 0.0
+    weights = [1.0] * len(found) + [part] * len(within)
+    order = sorted(range(len(every)), key=lambda place: every[place].p_value / weights[place])
+    judged = list(every)
+    left, largest = sum(weights), 0.0
+    for place in order:
+        column = every[place]
+        largest = max(largest, min(1.0, column.p_value / weights[place] * left))
+        left -= weights[place]
         judged[place] = replace(
             column,
             p_adjusted=largest,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,17 @@ from refit.api.measured import Direction, LastMeasurement, QualityVerdict, Query
 from refit.api.monitoring import Monitoring
 from refit.api.profile import CategoryProfile, ColumnProfile, NumberProfile, Profile
 from refit_monitor import data_quality, model_quality
+from refit_monitor import segments as by_segment
 from refit_monitor.answers import fitting
 from refit_monitor.columns import see
 from refit_monitor.data_quality import ColumnQuality, Quality, RowCodes
 from refit_monitor.drift import Rules, column_drift
 from refit_monitor.measured_columns import ColumnDrift, judged
 from refit_monitor.model_quality import QualityMeasured
-from refit_monitor.segments import Segment, segments
+from refit_monitor.segments import Segment
 from refit_monitor.trend import Trend
 from refit_monitor.windows import LABEL, PROBABILITY, Window, answer_columns
+from refit_monitor.wording import sentence
 
 LOWEST_COVERAGE = 0.9
 """Of a window that holds less of the answered requests one can not say that it is like all of them."""
@@ -72,6 +75,7 @@ class Measurement:
         """What a person should look at, in words that are the same while it is the same; "" if nothing."""
         answer = self.drifted_answer
         found = [*sorted(column.column for column in self.drifted), *([answer.column] if answer is not None else [])]
+        found += sorted(segment.name for segment in self.drifted_segments)
         if self.data_quality is not None and not self.data_quality.valid and self.decided:
             found.append("invalid data")
         if self.quality is not None and self.quality.verdict == QualityVerdict.LOW:
@@ -87,6 +91,10 @@ class Measurement:
     def drifted_answer(self) -> ColumnDrift | None:
         """The column of answers that drifted most; None if none did."""
         return max((column for column in self.prediction if column.drifted), key=lambda c: c.effect, default=None)
+
+    @property
+    def drifted_segments(self) -> list[Segment]:
+        return [segment for segment in self.segments if segment.drifted]
 
     def record(self) -> dict[str, Any]:
         """As the collector keeps it."""
@@ -133,6 +141,7 @@ class Measurement:
             drifted=len(self.drifted),
             measured=sum(1 for column in self.columns if column.note != MASKED),
             prediction=answer.short() if answer is not None else None,
+            segments=by_segment.short(self.segments, {column.column for column in self.drifted}),
             data_quality=self.data_quality.short() if self.data_quality is not None else None,
             quality=self.quality.short() if self.quality is not None else None,
             trend=self.trend.direction if self.trend is not None else Direction.UNKNOWN,
@@ -162,28 +171,32 @@ def measure(
     rules.check({column.name: column.type for column in profile.columns})
     columns, quality = _inputs(profile, window, rules)
     answers = _answers(profile, window, rules)
+    segments = by_segment.segments(profile, window, spec, rules, asked.key)
     found = [column for column in columns if column.note != MASKED]
     lacking = _lacking(window.rows, len(found), spec, coverage)
-    verdicts = judged([*found, *answers], float(spec.drift.alpha), enough=not lacking)
-    by_name = {column.column: column for column in verdicts[: len(found)]}
+    within = [column for segment in segments for column in segment.columns]
+    verdicts = iter(judged([*found, *answers], float(spec.drift.alpha), enough=not lacking, within=within))
+    by_name = {column.column: column for column in islice(verdicts, len(found))}
     told = Measurement(
         asked=asked,
         rows=window.rows,
         verdict=Verdict.INCONCLUSIVE,
         message=lacking,
         columns=tuple(by_name.get(column.column, column) for column in columns),
-        prediction=tuple(verdicts[len(found) :]),
+        prediction=tuple(islice(verdicts, len(answers))),
         data_quality=quality,
         quality=_model(profile, window, spec, asked),
-        segments=segments(profile, window, spec.segment_column, spec.quality, asked.key),
+        segments=by_segment.with_verdicts(segments, verdicts, lacking),
         coverage=coverage,
     )
     if not lacking:
-        drifted = told.drifted or told.drifted_answer
-        told = replace(told, verdict=Verdict.DRIFT if drifted else Verdict.NO_DRIFT, message=_message(told))
+        drifted = told.drifted or told.drifted_answer or told.drifted_segments
+        message = sentence(window.rows, list(by_name.values()), told.drifted_answer, told.segments)
+        told = replace(told, verdict=Verdict.DRIFT if drifted else Verdict.NO_DRIFT, message=message)
     more = ["; only the first rows of a longer window"] if cut else []
     absent = [column.column for column in columns if column.note == MASKED]
     more += [f"; not in the window: {', '.join(absent[:8])}"] if absent else []
+    more += [f"; {said}" for said in [by_segment.no_reference(profile, told.segments)] if said]
     return replace(told, message=told.message + "".join(more))
 
 
@@ -255,27 +268,6 @@ def _lacking(rows: int, compared: int, spec: Monitoring, coverage: float | None)
     if coverage is not None and coverage < LOWEST_COVERAGE:
         return f"the collector holds {coverage:.1%} of the answered requests, need at least {LOWEST_COVERAGE:.0%}"
     return ""
-
-
-def _message(found: Measurement) -> str:
-    measured = [column for column in found.columns if column.note != MASKED]
-    inputs = f"{len(measured)} input{'s' if len(measured) > 1 else ''}"
-    drifted, answer = found.drifted, found.drifted_answer
-    if not drifted and answer is None:
-        largest = max(measured, key=lambda column: column.effect)
-        return f"none of {inputs} drifted in {found.rows} rows; largest effect: {_told(largest)}"
-    parts = []
-    if drifted:
-        listed = ", ".join(_told(column) for column in drifted[:8])
-        more = f" and {len(drifted) - 8} more" if len(drifted) > 8 else ""  # noqa: PLR2004 - eight, as said
-        parts.append(f"{len(drifted)} of {inputs} drifted in {found.rows} rows: {listed}{more}")
-    if answer is not None:
-        parts.append(f"the answers drifted: {_told(answer)}")
-    return "; ".join(parts)
-
-
-def _told(column: ColumnDrift) -> str:
-    return f"{column.column} ({column.method} {column.effect:.2f})"
 
 
 def _query(result: QueryResult) -> dict[str, Any]:

@@ -16,15 +16,22 @@ from refit.api.profile import (
     FORMAT,
     MAX_BYTES,
     MAX_KNOTS,
+    SEGMENT_KNOTS,
+    SEGMENT_ROWS,
+    SEGMENT_WORDS,
+    SEGMENTS,
     AnswerProfile,
     CategoryProfile,
     ColumnProfile,
     NumberProfile,
     Profile,
+    SegmentProfile,
+    SegmentsProfile,
 )
 from refit_monitor.columns import NumbersSeen, Seen, TextsSeen, see
 from refit_monitor.data_quality import RowCodes
 from refit_monitor.errors import BadInputError
+from refit_monitor.groups import grouped
 
 
 def read(content: bytes, sha256: str | None = None) -> Profile:
@@ -50,8 +57,13 @@ def read(content: bytes, sha256: str | None = None) -> Profile:
         raise BadInputError(f"the profile can not be read: {place}: {first['msg']}") from error
 
 
-def made(table: dict[str, pa.ChunkedArray], types: dict[str, ColumnType], declared: Iterable[Column] = ()) -> Profile:
-    """The profile of reference rows, without a model's answers."""
+def made(
+    table: dict[str, pa.ChunkedArray],
+    types: dict[str, ColumnType],
+    declared: Iterable[Column] = (),
+    segment_column: str | None = None,
+) -> Profile:
+    """The profile of reference rows, without a model's answers; by segment too where an input is named for that."""
     by_name = {column.name: column for column in declared}
     rows = len(next(iter(table.values()))) if table else 0
     codes = RowCodes(rows)
@@ -68,6 +80,7 @@ def made(table: dict[str, pa.ChunkedArray], types: dict[str, ColumnType], declar
         columns=tuple(columns),
         target="target",
         answers=AnswerProfile(rows=0),
+        segments=_segments(table, columns, segment_column) if segment_column in types else None,
     )
 
 
@@ -84,7 +97,33 @@ def _column(name: str, kind: ColumnType, seen: Seen, declared: Column | None) ->
     )
 
 
-def number_profile(seen: NumbersSeen) -> NumberProfile:
+def _segments(
+    table: dict[str, pa.ChunkedArray], columns: Iterable[ColumnProfile], segment_column: str
+) -> SegmentsProfile:
+    groups = grouped(table[segment_column])
+    chosen = [group for group in groups.found[:SEGMENTS] if group.rows >= SEGMENT_ROWS]
+    numbers: list[dict[str, NumberProfile]] = [{} for _ in chosen]
+    texts: list[dict[str, CategoryProfile]] = [{} for _ in chosen]
+    for column in columns:
+        if column.name == segment_column or (column.texts is not None and len(column.texts.counts) > SEGMENT_WORDS):
+            continue
+        ordered = groups.ordered(table[column.name])
+        for place, group in enumerate(chosen):
+            seen = see(ordered.slice(group.first, group.rows), column.type)
+            if isinstance(seen, NumbersSeen):
+                numbers[place][column.name] = number_profile(seen, SEGMENT_KNOTS)
+            else:
+                texts[place][column.name] = _text_profile(seen)
+    return SegmentsProfile(
+        column=segment_column,
+        segments=tuple(
+            SegmentProfile(value=group.value, rows=group.rows, numbers=numbers[place], texts=texts[place])
+            for place, group in enumerate(chosen)
+        ),
+    )
+
+
+def number_profile(seen: NumbersSeen, most_knots: int = MAX_KNOTS) -> NumberProfile:
     """The same as the trainer makes of the same values; a test holds them together."""
     there = seen.ordered
     missing = seen.missing + seen.wrong
@@ -94,8 +133,8 @@ def number_profile(seen: NumbersSeen) -> NumberProfile:
     distinct = there[first]
     upto = np.append(first[1:], there.size)
     chosen = np.arange(distinct.size)
-    if distinct.size > MAX_KNOTS:
-        ranks = np.linspace(0, there.size - 1, MAX_KNOTS).round().astype(np.int64)
+    if distinct.size > most_knots:
+        ranks = np.linspace(0, there.size - 1, most_knots).round().astype(np.int64)
         chosen = np.unique(np.searchsorted(distinct, there[ranks]))
     wide = there.astype(np.float64)
     return NumberProfile(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from refit.api import meta
 from refit.api.deploymentstatus import VersionRecord
-from refit.api.measured import DataQuality, FeatureDrift, LastMeasurement, ModelQuality, QueryResult
+from refit.api.measured import DataQuality, FeatureDrift, LastMeasurement, ModelQuality, QueryResult, SegmentDrift
 from refit.api.metrics import LOWER_IS_BETTER, Metric, Metrics
 from refit.api.monitoring import Monitoring, QualityBound
 from refit.api.objects import Model, Request, model_of, request_of
@@ -37,6 +37,16 @@ COLUMNS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")),
 FEATURES = st.builds(
     lambda column, effect, p: FeatureDrift(column=column, method="ks", effect=effect, p_value=p),
     COLUMNS,
+    numbers(0, 1.5),
+    numbers(0, 1),
+)
+SEGMENTS = st.builds(
+    lambda column, value, rows, effect, p: SegmentDrift(
+        segment=f"site={value}", rows=rows, column=column, method="ks", effect=effect, p_value=p
+    ),
+    COLUMNS,
+    COLUMNS,
+    st.integers(0, 5000),
     numbers(0, 1.5),
     numbers(0, 1),
 )
@@ -72,6 +82,7 @@ def worlds(draw: st.DrawFn) -> tuple[Monitoring, LastMeasurement, tuple[AlertSee
         verdict=draw(st.sampled_from(("Drift", "NoDrift", "Inconclusive"))),
         rows=draw(st.integers(0, 100_000)),
         features=tuple(draw(st.lists(FEATURES, max_size=4))),
+        segments=tuple(draw(st.lists(SEGMENTS, max_size=2))),
         prediction=draw(st.none() | FEATURES),
         data_quality=draw(
             st.none()
@@ -98,7 +109,14 @@ def test_what_a_diagnosis_wrote_down_gives_the_same_bytes(
         inputs = inputs_of(found.reasoning)
     except UnreplayableError:
         # Too long to be kept whole, or a column whose name is itself like a reasoning: said, never guessed.
-        assert found.reasoning.endswith(" …") or any("rows=" in one.column for one in world[1].features)
+        assert found.reasoning.endswith(" …") or any(
+            "rows=" in name
+            for last in [world[1]]
+            for name in (
+                *(one.column for one in last.features),
+                *(f"{one.column}{one.segment}" for one in last.segments),
+            )
+        )
         return
     again = diagnose(inputs.monitoring, inputs.last, inputs.alerts)
     assert again is not None

@@ -92,6 +92,25 @@ def measurement(key: str, **more: Any) -> dict[str, Any]:
             {"column": "probability.no", "method": "KS", "effect": 0.2, "pAdjusted": 0.5, "drifted": False},
             {"column": "probability.yes", "method": "KS", "effect": 0.3, "pAdjusted": 0.001, "drifted": True},
         ],
+        "segments": [
+            {
+                "column": "site",
+                "value": "north",
+                "drift": {
+                    "verdict": "Drift",
+                    "columns": [
+                        {"column": "age", "effect": 0.6, "drifted": True},
+                        {"column": "sex", "effect": 0.1, "drifted": False},
+                    ],
+                },
+            },
+            {"column": "site", "value": "south", "drift": {"verdict": "NoDrift", "columns": []}},
+            {
+                "column": "site",
+                "value": "far",
+                "drift": {"verdict": "Inconclusive", "message": "12 rows", "columns": []},
+            },
+        ],
         "dataQuality": {"valid": True, "score": 97.5},
         "quality": {
             "verdict": "Low",
@@ -130,6 +149,9 @@ refit_prediction_drifted{model="heart",namespace="shop",version="3"} 1.0
 refit_query_breached{model="heart",name="cost",namespace="shop",version="3"} 1.0
 refit_query_value{model="heart",name="cost",namespace="shop",version="3"} 3.0
 refit_request_coverage{model="heart",namespace="shop",version="3"} 0.99
+refit_segment_drift_effect{column="age",model="heart",namespace="shop",segment="site=north",version="3"} 0.6
+refit_segment_drifted{model="heart",namespace="shop",segment="site=north",version="3"} 1.0
+refit_segment_drifted{model="heart",namespace="shop",segment="site=south",version="3"} 0.0
 refit_window_rows{model="heart",namespace="shop",version="3"} 1000.0"""
 
 

@@ -10,6 +10,7 @@ from refit.api.measured import (
     ModelQuality,
     QualityVerdict,
     QueryResult,
+    SegmentDrift,
     Verdict,
 )
 from refit.api.metrics import Metric, Metrics
@@ -31,6 +32,12 @@ FAULTY = DataQuality(valid=False, score="30", message="column chol: all 500 rows
 def low(metrics: Metrics, *missed: Metric, labelled: int = 300) -> LastMeasurement:
     quality = ModelQuality(verdict=QualityVerdict.LOW, labelled=labelled, metrics=metrics, missed=missed)
     return measured("k", quality=quality)
+
+
+def within(effect: float, rows: int = 270) -> LastMeasurement:
+    """Drift in nothing but one segment."""
+    part = SegmentDrift(segment="sex=female", rows=rows, column="age", method="KS", effect=str(effect), p_value="1e-9")
+    return measured("k", Verdict.DRIFT, segments=(part,))
 
 
 def alert(name: str, severity: str = "critical") -> AlertSeen:
@@ -69,6 +76,13 @@ def said(found: Diagnosis | None) -> tuple[str, str, tuple[str, ...]] | None:
             (),
             ("Drift", "0.38", ("prediction-drift",)),
             id="the answers alone",
+        ),
+        pytest.param(within(0.5), (), ("Drift", "0.45", ("segment-drift",)), id="one segment, by its own rows"),
+        pytest.param(
+            within(0.5).model_copy(update={"features": drifted("k", chol=0.5).features}),
+            (),
+            ("Drift", "0.71", ("feature-drift", "segment-drift")),
+            id="a feature as a whole, and another within a segment",
         ),
         pytest.param(
             low(Metrics(f1="0.72"), Metric.F1),
@@ -125,6 +139,12 @@ def test_diagnosis(
     last: LastMeasurement | None, alerts: tuple[AlertSeen, ...], expected: tuple[str, str, tuple[str, ...]] | None
 ) -> None:
     assert said(diagnose(BOUNDS, last, alerts)) == expected
+
+
+def test_a_segment_and_its_column_are_named_in_the_reasoning() -> None:
+    found = diagnose(BOUNDS, within(0.5), ())
+    assert found is not None
+    assert found.reasoning == "segment-drift(age in sex=female: effect=0.5, p=1e-9, rows=270) = 0.90 * 0.50"
 
 
 def test_the_same_inputs_give_the_same_bytes() -> None:

@@ -12,6 +12,7 @@ from refit_monitor.drift import EFFECTS, METHODS
 from refit_monitor.measured_columns import ColumnDrift, judged
 from refit_monitor.measurement import Asked, Measurement
 from refit_monitor.model_quality import QualityMeasured
+from refit_monitor.segments import Segment
 
 ASKED = Asked(
     key="m" * 40, time="2026-11-21T12:00:00Z", namespace="n" * 63, model="m" * 40, version=999, since="2026-11-20T12:00:00Z",
@@ -34,6 +35,16 @@ def test_the_longest_answer_fits_and_keeps_verdict_counts_and_the_largest_effect
         message="ü" * 1024,
         columns=tuple(judged(columns, 0.01, enough=True)),
         prediction=tuple(judged([column("probability.yes")], 0.01, enough=True)),
+        segments=tuple(
+            Segment(
+                column="ö" * 128,
+                value=str(place),
+                rows=500,
+                share=0.1,
+                columns=tuple(judged([column("ß" * 120 + str(place))], 0.01, enough=True)),
+            )
+            for place in range(20)
+        ),
         data_quality=Quality(completeness=1, validity=1, consistency=0.5, uniqueness=1, problems=("ö" * 900,) * 3),
         quality=QualityMeasured(
             labelled=500,

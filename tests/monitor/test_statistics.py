@@ -144,6 +144,23 @@ def test_counts(reference: list[int], window: list[int]) -> None:
     assert p_value == pytest.approx(draws.pvalue, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("window", "least", "most"),
+    [
+        pytest.param([20, 3, 2, 25], 0.0, 1e-9, id="a rare cell that half of the rows are in is as certain as it is"),
+        pytest.param([29, 15, 4, 2], 1e-3, 1.0, id="a change that draws can tell has their share"),
+    ],
+)
+def test_draws_are_not_the_end_of_certainty(window: list[int], least: float, most: float) -> None:
+    """The least that 20,000 draws can say is 5e-5; hundreds of columns ask for less."""
+    counts = np.array(window)
+    _, p_value = certainty.counted(np.array([120, 90, 28, 2]), counts, np.random.default_rng(1))
+    assert least <= p_value <= most
+    table = [[2, 238], [window[3], int(counts.sum()) - window[3]]]
+    if most < 1e-3:
+        assert p_value == pytest.approx(4 * stats.fisher_exact(table)[1], rel=1e-6), "all four cells are counted"
+
+
 def test_evidentlys_chi_square_is_that_of_one_sample() -> None:
     """It takes the reference's shares for the truth; with as large a reference that doubles the statistic."""
     rng = np.random.default_rng(5)

@@ -75,6 +75,9 @@ MEASUREMENT = {
     "coverage": 1.0,
     "columns": [{"column": "age", "method": "KS", "effect": 0.4, "pAdjusted": 0.001, "drifted": True}],
     "prediction": [{"column": "label", "method": "TVD", "effect": 0.4, "pAdjusted": 0.001, "drifted": True}],
+    "segments": [
+        {"column": "sex", "value": "f", "drift": {"verdict": "Drift", "columns": [{"column": "age", "effect": 0.4}]}}
+    ],
     "dataQuality": {"score": 98.0, "valid": True},
     "quality": {"verdict": "Low", "metrics": {"f1": 0.6}, "bounds": [{"metric": "f1", "missed": True}]},
     "queries": [{"name": "queue", "value": 3.0, "breached": True}],

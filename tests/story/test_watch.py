@@ -9,7 +9,7 @@ import pytest
 
 from life import KEY, Life
 from refit.api import jobs
-from refit.api.measured import DataQuality, LastMeasurement, ModelQuality, QualityVerdict, Verdict
+from refit.api.measured import DataQuality, LastMeasurement, ModelQuality, QualityVerdict, SegmentDrift, Verdict
 from refit.api.metrics import Metric, Metrics
 from refit.core.observed import AlertSeen
 from refit.kube.cluster import EVENT, JOB, MODEL_DEPLOYMENT, REMEDIATION_REQUEST, Manifest
@@ -162,6 +162,18 @@ async def test_failing_to_measure_is_not_drift(life: Life, answer: Any, lost: bo
     )
     await life.measure(measured)
     assert life.condition("Monitored") == ("True", "Measured")
+
+
+async def test_strong_drift_within_one_segment_makes_one_request_that_names_segment_and_column(life: Life) -> None:
+    part = SegmentDrift(segment="sex=0", rows=400, column="chol", method="KS", effect="0.8", p_value="1e-9")
+    for _ in range(3):
+        await life.measure(lambda key: measured(key, Verdict.DRIFT, segments=(part,)))
+    [request] = requests(life)
+    assert (request["spec"]["action"], request["spec"]["trigger"]["features"]) == ("Retrain", ["chol"])
+    assert request["status"]["diagnosis"]["reasoning"] == (
+        "segment-drift(chol in sex=0: effect=0.8, p=1e-9, rows=400) = 0.93 * 0.80"
+    )
+    assert (life.status().drift, life.condition("Drifted")) == ("0.80 chol in sex=0", ("True", "Drift"))
 
 
 async def test_strong_drift_makes_one_request_that_names_the_features(life: Life) -> None:

@@ -76,10 +76,13 @@ def table(inputs: Mapping[str, Any], rng: np.random.Generator, *, labels: bool =
     return pa.table(kept)
 
 
-def profile(rng: np.random.Generator, count: int = ROWS, **declared: Any) -> Profile:
+def profile(
+    rng: np.random.Generator, count: int = ROWS, *, segment_column: str | None = None, **declared: Any
+) -> Profile:
     """The profile of rows like these, with the answers of a third of them; `declared` are fields of a column, by name."""
     inputs = rows(count, rng)
-    made = profiles.made({name: pa.chunked_array([pa.array(values)]) for name, values in inputs.items()}, TYPES)
+    columns = {name: pa.chunked_array([pa.array(values)]) for name, values in inputs.items()}
+    made = profiles.made(columns, TYPES, segment_column=segment_column)
     held = slice(0, max(60, count // 3))
     yes = answered(inputs)[held]
     true = np.array([CLASSES.index(label) for label in truth(yes, rng)])

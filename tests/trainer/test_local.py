@@ -52,7 +52,7 @@ class Ran:
 def classified(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     candidates = [{"algorithm": "LogisticRegression", "grid": {"C": ["0.1", "1"]}},
                   {"algorithm": "RandomForest", "parameters": {"n_estimators": "5"}}]  # fmt: skip
-    manifest = made.manifest(spec__training__candidates=candidates)
+    manifest = made.manifest(spec__training__candidates=candidates, spec__monitoring={"segmentColumn": "site"})
     return Ran(tmp_path_factory.mktemp("classified"), manifest, made.csv(made.patients()))
 
 
@@ -122,6 +122,16 @@ def test_the_profile_tells_of_columns_and_not_of_rows(classified: Ran) -> None:
     assert answers.labels is not None
     assert answers.labels.counts.keys() == answers.probabilities.keys() == answers.confidence.keys() == {"0", "1"}
     assert sum(found.rows for found in answers.confidence["1"]) == 40
+
+
+def test_the_profile_tells_the_columns_once_more_by_the_segments_that_the_spec_names(classified: Ran) -> None:
+    profile = Profile.model_validate_json((classified.folder / "profile.json").read_text())
+    segments = profile.segments
+    sites = next(column.texts for column in profile.columns if column.name == "site")
+    assert segments is not None
+    assert sites is not None
+    assert (segments.column, {each.value: each.rows for each in segments.segments}) == ("site", sites.counts)
+    assert {(tuple(each.numbers), tuple(each.texts)) for each in segments.segments} == {(("age", "dose"), ("smoker",))}
 
 
 def test_the_card_tells_a_person(classified: Ran) -> None:

@@ -17,6 +17,10 @@ from refit.api.dataspec import Column, ColumnType
 from refit.api.metrics import Metric
 from refit.api.profile import (
     MAX_KNOTS,
+    SEGMENT_KNOTS,
+    SEGMENT_ROWS,
+    SEGMENT_WORDS,
+    SEGMENTS,
     AnswerProfile,
     CategoryProfile,
     ColumnProfile,
@@ -24,6 +28,8 @@ from refit.api.profile import (
     ErrorBin,
     NumberProfile,
     Profile,
+    SegmentProfile,
+    SegmentsProfile,
 )
 from refit.api.signature import Golden
 from refit_trainer.datasets import Dataset, Input
@@ -37,8 +43,15 @@ BIN_ROWS = 10
 Numbers = NDArray[Any]
 
 
-def profile(dataset: Dataset, answers: Numbers, metrics: dict[Metric, float], declared: Iterable[Column]) -> Profile:
-    """The profile; `answers` are the model's of the held-out rows, `declared` is data.columns."""
+def profile(
+    dataset: Dataset,
+    answers: Numbers,
+    metrics: dict[Metric, float],
+    declared: Iterable[Column],
+    segment_column: str | None = None,
+) -> Profile:
+    """The profile; `answers` are the model's of the held-out rows, `declared` is data.columns, and `segment_column` the
+    input by which it is told once more."""
     frame = pd.concat([dataset.training.frame, dataset.held_out.frame], ignore_index=True)
     by_name = {column.name: column for column in declared}
     return Profile(
@@ -49,6 +62,7 @@ def profile(dataset: Dataset, answers: Numbers, metrics: dict[Metric, float], de
         target=dataset.target,
         classes=dataset.classes,
         answers=_answers(dataset, answers, metrics),
+        segments=segments(frame, dataset.inputs, segment_column),
     )
 
 
@@ -101,7 +115,53 @@ def _column(column: Input, values: pd.Series[Any], declared: Column | None) -> C
     )
 
 
-def numbers(values: Numbers) -> NumberProfile:
+def segments(frame: pd.DataFrame, inputs: tuple[Input, ...], segment_column: str | None) -> SegmentsProfile | None:
+    """The other inputs by the most frequent values of one; None where no input is named so."""
+    named = next((column for column in inputs if column.name == segment_column), None)
+    if named is None:
+        return None
+    values = frame[named.name] if named.type is ColumnType.CATEGORY else frame[named.name].map(_word)
+    rows = sorted(values.value_counts().items(), key=lambda found: (-found[1], found[0]))
+    others = [
+        column
+        for column in inputs
+        if column is not named and (column.type is ColumnType.NUMBER or _words(frame[column.name]) <= SEGMENT_WORDS)
+    ]
+    return SegmentsProfile(
+        column=named.name,
+        segments=tuple(
+            _segment(str(value), frame[values == value], others)
+            for value, count in rows[:SEGMENTS]
+            if count >= SEGMENT_ROWS
+        ),
+    )
+
+
+def _segment(value: str, rows: pd.DataFrame, columns: list[Input]) -> SegmentProfile:
+    return SegmentProfile(
+        value=value,
+        rows=len(rows),
+        numbers={
+            column.name: numbers(rows[column.name].to_numpy(dtype=np.float64), SEGMENT_KNOTS)
+            for column in columns
+            if column.type is ColumnType.NUMBER
+        },
+        texts={column.name: _texts(rows[column.name]) for column in columns if column.type is ColumnType.CATEGORY},
+    )
+
+
+def _words(values: pd.Series[Any]) -> int:
+    return int(values[values != ""].nunique())
+
+
+def _word(value: float) -> str:
+    """A number as the monitor spells it when it names a segment."""
+    if np.isnan(value):
+        return ""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else str(np.float32(value))  # noqa: PLR2004 - digits
+
+
+def numbers(values: Numbers, most_knots: int = MAX_KNOTS) -> NumberProfile:
     """The profile of numbers, NaN where missing."""
     there = np.sort(values[np.isfinite(values)].astype(np.float32))
     if not there.size:
@@ -109,9 +169,9 @@ def numbers(values: Numbers) -> NumberProfile:
     distinct, first = np.unique(there, return_index=True)
     upto = np.append(first[1:], there.size)
     chosen = np.arange(distinct.size)
-    if distinct.size > MAX_KNOTS:
+    if distinct.size > most_knots:
         # By rank, both ends included: the value at each rank, once.
-        ranks = np.linspace(0, there.size - 1, MAX_KNOTS).round().astype(np.int64)
+        ranks = np.linspace(0, there.size - 1, most_knots).round().astype(np.int64)
         chosen = np.unique(np.searchsorted(distinct, there[ranks]))
     wide = there.astype(np.float64)
     return NumberProfile(

@@ -196,7 +196,13 @@ def train(
         {
             "model_card.md": card(trained, mattering).encode(),
             jobs.GOLDEN_FILE: golden.model_dump_json(by_alias=True).encode(),
-            PROFILE_FILE: profiles.profile(dataset, answers, measured, spec.data.columns)
+            PROFILE_FILE: profiles.profile(
+                dataset,
+                answers,
+                measured,
+                spec.data.columns,
+                spec.monitoring.segment_column if spec.monitoring is not None else None,
+            )
             .model_dump_json(by_alias=True, exclude_none=True)
             .encode(),
             lineages.LINEAGE_FILE: challenges.lineage(trained, dataset, source_sha256),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from refit.api.base import ATOMIC, ApiModel, Choice, Number, Share, Text, Time, Uri, Word
+from refit.api.base import ATOMIC, ApiModel, Choice, Line, Number, Share, Text, Time, Uri, Word
 from refit.api.metrics import Metric, Metrics
 
 
@@ -46,6 +46,13 @@ class FeatureDrift(ApiModel):
     method: Word
     effect: Number
     p_value: Number
+
+
+class SegmentDrift(FeatureDrift):
+    """A column that drifted within a segment of the requests, told as column=value, of so many rows."""
+
+    segment: Line
+    rows: Annotated[int, Field(ge=0)]
 
 
 class DataQuality(ApiModel):
@@ -85,8 +92,9 @@ class LastMeasurement(ApiModel):
     """The newest measurement of the served version; also what a monitor Job answers.
 
     `key` names the measurement: asked twice, it is the same one. `features` are the drifted ones, the
-    largest effect first, as many as fit; `drifted` counts them all. `coverage` is the share of the
-    answered requests that the collector holds, absent where nothing counts them.
+    largest effect first, as many as fit; `drifted` counts them all. `segments` are columns that did not
+    drift as a whole but within a segment, each in the one where its effect is largest. `coverage` is the
+    share of the answered requests that the collector holds, absent where nothing counts them.
     """
 
     key: Word = ""
@@ -101,6 +109,7 @@ class LastMeasurement(ApiModel):
     drifted: Annotated[int, Field(ge=0)] = 0
     measured: Annotated[int, Field(ge=0)] = 0
     prediction: FeatureDrift | None = None
+    segments: Annotated[tuple[SegmentDrift, ...], Field(max_length=8)] = ()
     data_quality: DataQuality | None = None
     quality: ModelQuality | None = None
     trend: Direction | None = None

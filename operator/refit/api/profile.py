@@ -17,8 +17,14 @@ from refit.api.modeldeployment import Task
 FORMAT = 2
 PROFILE_FILE = "profile.json"
 MAX_KNOTS = 4096
-MAX_BYTES = 128 * 1024 * 1024
-"""Of a profile: what 512 columns of 4,096 knots take at most."""
+MAX_BYTES = 192 * 1024 * 1024
+"""Of a profile: more than 512 columns of 4,096 knots take, with 20 segments of 256."""
+SEGMENTS = 20
+SEGMENT_ROWS = 30
+"""A segment of fewer rows is no reference."""
+SEGMENT_KNOTS = 256
+SEGMENT_WORDS = 256
+"""A category of more values is not told by segment: its table would be as long in each."""
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -129,6 +135,22 @@ class AnswerProfile(ApiModel):
     errors: tuple[ErrorBin, ...] = ()
 
 
+class SegmentProfile(ApiModel):
+    """The inputs, but for the column itself, of the rows with this value of it; "" where it was missing."""
+
+    value: str
+    rows: Count
+    numbers: dict[str, NumberProfile] = {}
+    texts: dict[str, CategoryProfile] = {}
+
+
+class SegmentsProfile(ApiModel):
+    """The most frequent values of `column`, which spec.monitoring.segmentColumn named when the version was trained."""
+
+    column: ColumnName
+    segments: Annotated[tuple[SegmentProfile, ...], Field(max_length=SEGMENTS)]
+
+
 class Profile(ApiModel):
     """All of it. `equal_pairs` is how many pairs of rows agree in every input: what is usual among `rows`."""
 
@@ -140,3 +162,4 @@ class Profile(ApiModel):
     target: ColumnName
     classes: Annotated[tuple[Word, ...], Field(max_length=1024)] = ()
     answers: AnswerProfile
+    segments: SegmentsProfile | None = None

@@ -14,6 +14,7 @@ from refit.api.measured import (
     ModelQuality,
     QualityVerdict,
     QueryResult,
+    SegmentDrift,
     Verdict,
 )
 from refit.api.metrics import LOWER_IS_BETTER, Metric, Metrics
@@ -25,6 +26,7 @@ _NUMBER = r"[^,;()\s]+"
 _SHARE = r"\) = \d\.\d\d \* \d\.\d\d"
 _FINDING = re.compile(
     rf"(?:feature-drift\((?P<column>.+?): effect=(?P<effect>{_NUMBER}), p=(?P<p>{_NUMBER}), rows=(?P<rows>\d+)"
+    rf"|segment-drift\((?P<part>.+?) in (?P<segment>.+?): effect=(?P<part_effect>{_NUMBER}), p=(?P<part_p>{_NUMBER}), rows=(?P<part_rows>\d+)"
     rf"|prediction-drift\(effect=(?P<moved>{_NUMBER}), p=(?P<moved_p>{_NUMBER}), rows=(?P<moved_rows>\d+)"
     rf"|data-quality\(score=(?P<score>{_NUMBER}), rows=(?P<scored>\d+)"
     rf"|quality-bound\((?P<metric>\w+)=(?P<value>{_NUMBER}), bound=(?P<bound>{_NUMBER}), labelled=(?P<labelled>\d+)"
@@ -88,15 +90,28 @@ def _measurement(found: list[dict[str, str]]) -> LastMeasurement:
         for one in found
         if one["column"]
     )
+    segments = tuple(
+        SegmentDrift(
+            segment=one["segment"],
+            rows=int(one["part_rows"]),
+            column=one["part"],
+            method="",
+            effect=one["part_effect"],
+            p_value=one["part_p"],
+        )
+        for one in found
+        if one["part"]
+    )
     moved = next((one for one in found if one["moved"]), None)
     score = next((one for one in found if one["score"]), None)
     missed = [one for one in found if one["metric"]]
     rows = next((one["rows"] or one["moved_rows"] or one["scored"] for one in found if _has_rows(one)), "0")
     return LastMeasurement(
         time="1970-01-01T00:00:00Z",
-        verdict=Verdict.DRIFT if features or moved else Verdict.NO_DRIFT,
+        verdict=Verdict.DRIFT if features or segments or moved else Verdict.NO_DRIFT,
         rows=int(rows),
         features=features,
+        segments=segments,
         prediction=moved and FeatureDrift(column="", method="", effect=moved["moved"], p_value=moved["moved_p"]),
         data_quality=score and DataQuality(valid=False, score=score["score"]),
         quality=ModelQuality(

@@ -116,6 +116,16 @@ def _measured(monitoring: Monitoring | None, last: LastMeasurement | None) -> tu
             )
             for feature in last.features
         )
+        found.extend(
+            Finding(
+                rule="segment-drift",
+                class_=DiagnosisClass.DRIFT,
+                inputs=f"{part.column} in {part.segment}: effect={part.effect}, p={part.p_value}, rows={part.rows}",
+                contribution=min(1.0, float(part.effect)),
+                weight=_weight(part.rows),
+            )
+            for part in last.segments
+        )
         if last.prediction is not None:
             found.append(
                 Finding(

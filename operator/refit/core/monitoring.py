@@ -121,6 +121,9 @@ def summary(last: LastMeasurement | None) -> str | None:
         largest = last.features[0] if last.features else last.prediction
         if largest is not None:
             return f"{float(largest.effect):.2f} {largest.column}"[:256]
+        if last.segments:
+            part = last.segments[0]
+            return f"{float(part.effect):.2f} {part.column} in {part.segment}"[:256]
     return str(last.verdict)
 
 

@@ -207,7 +207,7 @@ def _trigger(evidence: Evidence) -> Trigger:
         type=TriggerType.ALERT if alerts else TriggerType.DRIFT,
         alerts=alerts,
         measurement=last.key if last is not None else None,
-        features=tuple(feature.column for feature in last.features) if last is not None and drifted else (),
+        features=tuple(one.column for one in (*last.features, *last.segments)) if last is not None and drifted else (),
     )
 
 

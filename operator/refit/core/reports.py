@@ -154,6 +154,7 @@ def _of_drift(uid: str, status: ModelDeploymentStatus) -> Cause | None:
     if record is None:
         return None
     columns = sorted(feature.column for feature in (*last.features, *((last.prediction,) if last.prediction else ())))
+    columns += sorted(f"{part.column} in {part.segment}" for part in last.segments)
     return Cause(
         key=meta.short_hash([uid, ReportKind.DRIFT, last.key]),
         kind=ReportKind.DRIFT,
