@@ -114,7 +114,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """Lines that the manifest does not have, at the beginning of the mapping at this place."""
+    """Lines that the manifest does not have, at the beginning of the mapping or list at this place."""
 
     at: tuple[Step, ...]
     lines: tuple[str, ...]
@@ -130,7 +130,12 @@ Change = Leaf | Longer | Block | Entry | Added
 
 def optional(at: tuple[Step, ...], name: str, values: str, expression: str) -> Added:
     """An entry that is there only if its value is set."""
-    return Added(at=at, lines=(f"{{{{- with .Values.{values} }}}}", f"{name}: {expression}", "{{- end }}"))
+    return only_with(at, values, f"{name}: {expression}")
+
+
+def only_with(at: tuple[Step, ...], values: str, *lines: str) -> Added:
+    """Lines that are there only if this value is set, which is their dot."""
+    return Added(at=at, lines=(f"{{{{- with .Values.{values} }}}}", *lines, "{{- end }}"))
 
 
 def image(name: str) -> str:
@@ -165,6 +170,8 @@ CHECKSUM = (
     '  refit.dev/settings: {{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}',
 )
 KEPT = ("annotations:", "  helm.sh/resource-policy: keep")
+INTAKE_PORT = "ternary 8443 8090 (not (empty .Values.intake.tls.secretName))"
+CLIENT_CA = "intake.tls.clientCaSecretName"
 PULL_SECRETS = ("imagePullSecrets", "imagePullSecrets", "{{- toYaml . | nindent 8 }}")
 POD: tuple[Step, ...] = ("spec", "template", "spec")
 
@@ -177,6 +184,52 @@ def settings() -> tuple[Change, ...]:
             continue
         value = '{{ join "," . | quote }}' if name == "namespaces" else "{{ . | quote }}"
         found.append(optional((0, "data"), f"REFIT_{name.upper()}", f"settings.{to_camel(name)}", value))
+    return tuple(found)
+
+
+def needs(value: str, because_of: str) -> str:
+    """Renders to nothing; without the first value the second is refused."""
+    return f'{{{{- $_ := required "{value}: needed with {because_of}" $.Values.{value} }}}}'
+
+
+def intake_tls_settings() -> tuple[Change, ...]:
+    """As manifests/intake-tls and manifests/intake-mtls have them, and what only the chart knows."""
+    at = (0, "data")
+    return (
+        only_with(
+            at,
+            "intake.tls.secretName",
+            "REFIT_INTAKE_TLS_CERT: /etc/refit/intake-tls/tls.crt",
+            "REFIT_INTAKE_TLS_KEY: /etc/refit/intake-tls/tls.key",
+        ),
+        only_with(
+            at,
+            CLIENT_CA,
+            needs("intake.tls.secretName", CLIENT_CA),
+            "REFIT_INTAKE_TLS_CLIENT_CA: /etc/refit/intake-client-ca/ca.crt",
+        ),
+        only_with(
+            at,
+            "intake.tls.clientNames",
+            needs(CLIENT_CA, "intake.tls.clientNames"),
+            'REFIT_INTAKE_TLS_CLIENT_NAMES: {{ join "," . | quote }}',
+        ),
+        only_with(
+            at, "intake.tls.strict", needs(CLIENT_CA, "intake.tls.strict"), "REFIT_INTAKE_STRICT: {{ . | quote }}"
+        ),
+    )
+
+
+def intake_tls_files() -> tuple[Change, ...]:
+    mounts: tuple[Step, ...] = (0, *POD, "containers", 0, "volumeMounts")
+    volumes: tuple[Step, ...] = (0, *POD, "volumes")
+    found: list[Change] = []
+    for name, values in (("intake-tls", "intake.tls.secretName"), ("intake-client-ca", CLIENT_CA)):
+        found.append(
+            only_with(mounts, values, f"- name: {name}", f"  mountPath: /etc/refit/{name}", "  readOnly: true")
+        )
+        items = ("    items: [{key: ca.crt, path: ca.crt}]",) if values == CLIENT_CA else ()
+        found.append(only_with(volumes, values, f"- name: {name}", "  secret:", "    secretName: {{ . }}", *items))
     return tuple(found)
 
 
@@ -199,6 +252,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             (0, "data"), "REFIT_AUDIT_DATABASE_PASSWORD_FILE", "audit.database", "/etc/refit/audit-database/password"
         ),
         optional((0, "data"), "REFIT_AUDIT_CHECKPOINT_COPY", "audit.checkpointCopy", "{{ . | quote }}"),
+        *intake_tls_settings(),
         Leaf(at=(0, "data", "REFIT_LOG_LEVEL"), expression='.Values.settings.logLevel | default "INFO" | quote'),
         *settings(),
     ),
@@ -210,11 +264,14 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             at=(0, *POD, "containers", 0, "ports", 0, "containerPort"),
             expression=".Values.settings.httpPort | default 8080",
         ),
+        Leaf(at=(0, *POD, "containers", 0, "ports", 1, "containerPort"), expression=INTAKE_PORT),
         Block(at=(0, *POD, "containers", 0, "resources"), values="operator.resources"),
+        *intake_tls_files(),
         Leaf(at=(0, *POD, "volumes", 1, "secret", "secretName"), expression=".Values.intake.secretName"),
         Leaf(at=(0, *POD, "volumes", 2, "secret", "secretName"), expression=".Values.audit.keysSecretName"),
         Leaf(at=(0, *POD, "volumes", 3, "secret", "secretName"), expression=".Values.audit.databaseSecretName"),
         Leaf(at=(0, *POD, "volumes", 4, "secret", "secretName"), expression=".Values.notifications.secretName"),
+        Leaf(at=(1, "spec", "ports", 1, "port"), expression=INTAKE_PORT),
         Added(at=(2, "metadata"), lines=KEPT),
         optional((2, "spec"), "storageClassName", "operator.storage.className", "{{ . }}"),
         Leaf(at=(2, "spec", "resources", "requests", "storage"), expression=".Values.operator.storage.size"),

@@ -114,6 +114,36 @@ def test_with_its_defaults_the_chart_is_the_manifests(helm: Path, tmp_path: Path
     assert rendered == plain()
 
 
+@pytest.mark.parametrize(
+    ("components", "values"),
+    [
+        pytest.param(["intake-tls"], {"secretName": "refit-intake-tls"}, id="TLS"),
+        pytest.param(
+            ["intake-tls", "intake-mtls"],
+            {"secretName": "refit-intake-tls", "clientCaSecretName": "refit-intake-client-ca"},
+            id="TLS with client certificates",
+        ),
+    ],
+)
+def test_the_intake_has_tls_by_chart_and_by_component_alike(
+    helm: Path, kubectl: Path, tmp_path: Path, components: list[str], values: dict[str, str]
+) -> None:
+    manifests = os.path.relpath(ROOT / "manifests", tmp_path)
+    ours = {"resources": [manifests], "components": [f"{manifests}/{name}" for name in components]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(ours))
+    built = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    there = parsed(built.stdout)
+    chart = parsed(template(helm, tmp_path, NAMED | {"intake": {"tls": values}}))
+    pod = chart["Deployment/refit-operator"]["spec"]["template"]
+    del pod["metadata"]["annotations"]
+    pod["spec"]["containers"][0]["image"] = "refit-operator"
+    data = chart["ConfigMap/refit-settings"]["data"]
+    data.update({name: f"refit-{name.split('_')[1].lower()}" for name in data if name.endswith("_IMAGE")})
+    changed = ("ConfigMap/refit-settings", "Deployment/refit-operator", "Service/refit-operator")
+    assert {name: there[name] for name in changed} == {name: chart[name] for name in changed}
+
+
 def test_another_namespace_takes_the_place_of_ours_everywhere(helm: Path, tmp_path: Path) -> None:
     ours, theirs = template(helm, tmp_path, NAMED), template(helm, tmp_path, NAMED, namespace="ml-ops")
     # The checksum differs with the settings, and keys are random.
@@ -153,6 +183,8 @@ def test_every_action_that_changes_something_has_its_role_and_one_role_has_them_
         "refit-requester": [],
         **{f"refit-approver-{action.lower()}": [at] for action, at in places.items()},
         "refit-approver": list(places.values()),
+        "refit-tracer": [],
+        "Role/refit-tracer": [],
     }
 
 
@@ -263,6 +295,31 @@ COLLECTOR_CLAIM = "PersistentVolumeClaim/refit-collector spec"
             id="how much the collector keeps, and where",
         ),
         pytest.param(
+            {
+                "intake": {
+                    "tls": {
+                        "secretName": "cert",
+                        "clientCaSecretName": "cert",
+                        "clientNames": ["alertmanager", "am.example"],
+                        "strict": True,
+                    }
+                }
+            },
+            {
+                f"{SETTINGS} REFIT_INTAKE_TLS_CLIENT_NAMES": "alertmanager,am.example",
+                f"{SETTINGS} REFIT_INTAKE_STRICT": "true",
+                f"{OPERATOR} volumes 0": {"name": "intake-tls", "secret": {"secretName": "cert"}},
+                f"{OPERATOR} volumes 1": {
+                    "name": "intake-client-ca",
+                    "secret": {"secretName": "cert", "items": [{"key": "ca.crt", "path": "ca.crt"}]},
+                },
+                f"{OPERATOR} containers 0 ports 1": {"name": "intake", "containerPort": 8443},
+                "Service/refit-operator spec ports 1": {"name": "intake", "port": 8443, "targetPort": "intake"},
+                f"{OPERATOR} containers 0 readinessProbe httpGet port": "http",
+            },
+            id="the intake's certificate and who may call with one, all from Secrets that are named",
+        ),
+        pytest.param(
             {"crds": {"install": False}},
             {
                 "CustomResourceDefinition/modeldeployments.refit.dev": ABSENT,
@@ -359,6 +416,21 @@ UNNAMED = {name: reference for name, reference in IMAGES.items() if name != "tra
             {"mlflow": {"enabled": False}},
             "mlflow.trackingUri: needed when mlflow.enabled is false",
             id="without the MLflow of the chart another must be named",
+        ),
+        pytest.param(
+            {"intake": {"tls": {"clientCaSecretName": "ca"}}},
+            "intake.tls.secretName: needed with intake.tls.clientCaSecretName",
+            id="client certificates are asked for by TLS alone",
+        ),
+        pytest.param(
+            {"intake": {"tls": {"secretName": "cert", "strict": True}}},
+            "intake.tls.clientCaSecretName: needed with intake.tls.strict",
+            id="strict needs an authority of client certificates",
+        ),
+        pytest.param(
+            {"intake": {"tls": {"secretName": "cert", "clientNames": ["alertmanager"]}}},
+            "intake.tls.clientCaSecretName: needed with intake.tls.clientNames",
+            id="so do their names",
         ),
     ],
 )

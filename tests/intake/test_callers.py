@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import re
+import shutil
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from intake_server import BEARER, Running, Setup, alert, delivery, started
+from intake_authority import TODAY, Authority, encrypted
+from intake_server import BEARER, Running, alert, delivery, started
 
 STORED, NOBODY = (202, {"stored": 1}), (401, {"error": "unauthorized"})
-TODAY = datetime.now(UTC)
-"""TLS reads the machine's own clock."""
 
 
 async def tell(intake: Running, headers: dict[str, str], **more: Any) -> tuple[int, dict[str, Any]]:
@@ -56,61 +55,31 @@ async def test_a_token_file_that_is_gone_lets_nobody_in_and_loses_nothing(tmp_pa
         assert await tell(intake, BEARER) == STORED
 
 
-class Authority:
-    """Signs certificates; each file is a certificate and its key."""
-
-    def __init__(self, folder: Path, name: str = "authority") -> None:
-        self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.file = self.issue(name, ca=True)
-
-    def issue(self, name: str, *, days: int = 1, ca: bool = False) -> Path:
-        key = self._key if ca else ec.generate_private_key(ec.SECP256R1())
-        found = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(TODAY - timedelta(days=3))
-            .not_valid_after(TODAY + timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        path = self._folder / f"{name}.pem"
-        encoding = serialization.Encoding.PEM
-        form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        path.write_bytes(found.public_bytes(encoding) + key.private_bytes(encoding, form, plain))
-        return path
-
-
 @asynccontextmanager
-async def tls(folder: Path, **settings: str) -> AsyncIterator[tuple[Running, Authority]]:
-    authority = Authority(folder)
-    server = str(authority.issue("localhost"))
-    files = {"TLS_CERT": server, "TLS_KEY": server, "TLS_CLIENT_CA": str(authority.file)} | settings
-    setup = Setup(settings={f"REFIT_INTAKE_{name}": value for name, value in files.items()}, scheme="https")
-    async with started(folder, setup) as intake:
-        intake.now = TODAY
-        yield intake, authority
+async def connected(intake: Running, trusted: Path, certificate: Path | None) -> AsyncIterator[None]:
+    """All that is told meanwhile comes on one connection, with a client certificate or without."""
+    context = ssl.create_default_context(cafile=str(trusted))
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=1)) as session:
+        intake.session = session
+        yield
+
+
+async def say(intake: Running, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    return await tell(intake, headers, startsAt=(TODAY - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 async def ask(
     intake: Running, trusted: Path, certificate: Path | None, headers: dict[str, str]
 ) -> tuple[int, dict[str, Any]]:
-    """The answer on a connection of its own, with a client certificate or without."""
-    context = ssl.create_default_context(cafile=str(trusted))
-    context.check_hostname = False
-    if certificate is not None:
-        context.load_cert_chain(certificate)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-        intake.session = session
-        return await tell(intake, headers, startsAt=(TODAY - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    """The answer on a connection of its own."""
+    async with connected(intake, trusted, certificate):
+        return await say(intake, headers)
 
 
 async def test_a_token_or_a_certificate_is_enough(tmp_path: Path) -> None:
-    async with tls(tmp_path) as (intake, authority):
+    async with encrypted(tmp_path) as (intake, authority):
         client = authority.issue("alertmanager")
         assert await ask(intake, authority.file, client, {}) == STORED
         assert (await ask(intake, authority.file, None, BEARER))[0] == 202
@@ -118,7 +87,7 @@ async def test_a_token_or_a_certificate_is_enough(tmp_path: Path) -> None:
 
 
 async def test_strict_asks_for_both(tmp_path: Path) -> None:
-    async with tls(tmp_path, STRICT="true") as (intake, authority):
+    async with encrypted(tmp_path, STRICT="true") as (intake, authority):
         client = authority.issue("alertmanager")
         assert await ask(intake, authority.file, client, {}) == NOBODY
         assert await ask(intake, authority.file, None, BEARER) == NOBODY
@@ -126,27 +95,97 @@ async def test_strict_asks_for_both(tmp_path: Path) -> None:
 
 
 async def test_only_certificates_of_given_names_are_taken(tmp_path: Path) -> None:
-    async with tls(tmp_path, TLS_CLIENT_NAMES="alertmanager") as (intake, authority):
+    async with encrypted(tmp_path, TLS_CLIENT_NAMES="alertmanager") as (intake, authority):
         assert await ask(intake, authority.file, authority.issue("another"), {}) == NOBODY
         assert await ask(intake, authority.file, authority.issue("alertmanager"), {}) == STORED
 
 
 async def test_47_an_expired_certificate_is_refused_before_http(tmp_path: Path) -> None:
-    async with tls(tmp_path) as (intake, authority):
+    async with encrypted(tmp_path) as (intake, authority):
         with pytest.raises(aiohttp.ClientError):
             await ask(intake, authority.file, authority.issue("old", days=-1), BEARER)
 
 
 async def test_47_a_certificate_of_another_authority_is_refused_before_http(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    async with tls(tmp_path) as (intake, authority):
+    async with encrypted(tmp_path) as (intake, authority):
         stranger = Authority(tmp_path / "other", "stranger").issue("alertmanager")
         with pytest.raises(aiohttp.ClientError):
             await ask(intake, authority.file, stranger, {})
 
 
 async def test_47_a_certificate_that_expires_on_an_open_connection_is_refused(tmp_path: Path) -> None:
-    async with tls(tmp_path) as (intake, authority):
+    async with encrypted(tmp_path) as (intake, authority):
         client = authority.issue("alertmanager")
         intake.now = TODAY + timedelta(days=2)
         assert await ask(intake, authority.file, client, {}) == NOBODY
+
+
+def other_authority(folder: Path) -> Authority:
+    (folder / "other").mkdir()
+    return Authority(folder / "other")
+
+
+async def test_a_certificate_is_changed_without_a_restart(tmp_path: Path) -> None:
+    async with encrypted(tmp_path) as (intake, authority):
+        other = other_authority(tmp_path)
+        assert (await ask(intake, authority.file, None, BEARER))[0] == 202
+        shutil.copy(other.issue("localhost"), tmp_path / "localhost.pem")
+        intake.later(seconds=2)
+        assert (await ask(intake, other.file, None, BEARER))[0] == 202
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await ask(intake, authority.file, None, BEARER)
+
+
+async def test_a_certificate_that_can_not_be_used_leaves_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with encrypted(tmp_path) as (intake, authority):
+        (tmp_path / "localhost.pem").write_text("half a certifi")
+        for _ in range(2):
+            intake.later(seconds=2)
+            assert (await ask(intake, authority.file, None, BEARER))[0] == 202
+        authority.issue("localhost")
+        intake.later(seconds=2)
+        assert (await ask(intake, authority.file, None, BEARER))[0] == 202
+    told = [re.sub(": .*", "", one) for one in caplog.messages if "certificates" in one]
+    assert told == ["the intake keeps its old certificates", "the intake's certificates were read again"]
+
+
+async def test_an_authority_that_is_taken_away_lets_nobody_in_any_more(tmp_path: Path) -> None:
+    async with encrypted(tmp_path) as (intake, authority):
+        other = other_authority(tmp_path)
+        old, new = authority.issue("alertmanager"), other.issue("alertmanager")
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_bytes(authority.file.read_bytes())
+        async with connected(intake, trusted, old):
+            assert await say(intake, {}) == STORED
+            shutil.copy(other.file, authority.file)
+            intake.later(seconds=2)
+            # The sender comes again, and then has to show its certificate anew.
+            assert await say(intake, {}) == (503, {"error": "the operator's certificates have changed: connect again"})
+        with pytest.raises(aiohttp.ClientError):
+            await ask(intake, trusted, old, {})
+        assert (await ask(intake, trusted, new, {}))[0] == 202
+
+
+async def test_an_open_connection_with_a_token_goes_on_when_certificates_change(tmp_path: Path) -> None:
+    async with encrypted(tmp_path) as (intake, authority), connected(intake, authority.file, None):
+        assert await say(intake, BEARER) == STORED
+        authority.issue("localhost")
+        intake.later(seconds=2)
+        assert (await say(intake, BEARER))[0] == 202
+
+
+async def test_no_session_is_taken_up_again_with_a_certificate_of_before(tmp_path: Path) -> None:
+    async with encrypted(tmp_path) as (intake, authority):
+        context = ssl.create_default_context(cafile=str(authority.file))
+        context.load_cert_chain(authority.issue("alertmanager"))
+        host, _, port = intake.url.removeprefix("https://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        await reader.read()  # a ticket would have come by then
+        connection = writer.get_extra_info("ssl_object")
+        assert (connection.version(), connection.session.has_ticket) == ("TLSv1.3", False)
+        writer.close()

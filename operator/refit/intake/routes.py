@@ -21,6 +21,7 @@ from refit.intake.refused import RefusedError
 from refit.intake.signatures import verify, verify_github
 from refit.intake.store import AlertStore
 from refit.intake.targets import Known, TargetLabels, target
+from refit.intake.tls import Tls
 from refit.intake.writer import BusyError
 
 ALERTMANAGER, EVENTS, GITHUB = "/v1/alertmanager", "/v1/events", "/v1/github"
@@ -43,6 +44,7 @@ class Routes:
     """Whether `known` knows: before the models have been listed every alert would be about none."""
     labels: TargetLabels
     callers: Callers | None
+    tls: Tls | None
     events_secrets: SecretFile | None
     github_secrets: SecretFile | None
 
@@ -63,6 +65,8 @@ class Routes:
         assert self.callers is not None  # noqa: S101  # or the route is not there
         raw = await body.read(request)
         certificate = request.get_extra_info("peercert")
+        if certificate and self.tls is not None:
+            self.tls.must_be_current(request.get_extra_info("ssl_object"))
         source = self.callers.source(request.headers.get("Authorization", ""), certificate, self._now())
         document = body.document(raw)
         alerts = document.get("alerts")

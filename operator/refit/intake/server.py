@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,12 +23,11 @@ from refit.intake.schema import StoreError
 from refit.intake.settings import IntakeSettings, IntakeSettingsError
 from refit.intake.store import AlertStore
 from refit.intake.targets import Known
+from refit.intake.tls import tls
 from refit.intake.writer import Limits
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 60.0
-"""How often the server's certificate is looked at."""
 LINGER_SECONDS = 2.0
 """How long a refused body is still read, so that the sender sees the answer and not a reset."""
 
@@ -61,7 +59,7 @@ async def running(
         callers = _callers(settings, monotonic)
         events_secrets = _secrets("EVENTS_SECRET_FILE", settings.events_secret_file, EVENTS, signing_secret, monotonic)
         github_secrets = _secrets("GITHUB_SECRET_FILE", settings.github_secret_file, GITHUB, signing_secret, monotonic)
-        context = _tls(settings)
+        encrypted = tls(settings, monotonic)
         store = AlertStore(
             settings.database,
             stored=stored,
@@ -84,6 +82,7 @@ async def running(
         ready=ready,
         labels=settings.target_labels,
         callers=callers,
+        tls=encrypted,
         events_secrets=events_secrets,
         github_secrets=github_secrets,
     )
@@ -95,16 +94,14 @@ async def running(
         await runner.setup()
         # Closed before the store: what is in work is still stored and answered.
         stack.push_async_callback(runner.cleanup)
+        context = encrypted.context if encrypted else None
         await web.TCPSite(runner, host, settings.port, ssl_context=context).start()
-        chores = [asyncio.create_task(store.keep_tidy(), name="intake tidying")]
-        if context is not None:
-            chores.append(asyncio.create_task(_keep_fresh(context, settings), name="intake certificate"))
+        tidying = asyncio.create_task(store.keep_tidy(), name="intake tidying")
         try:
             yield store
         finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
 
 
 def _callers(settings: IntakeSettings, monotonic: Callable[[], float]) -> Callers | None:
@@ -134,38 +131,3 @@ def _secrets(
         return SecretFile(path, parse, monotonic)
     except CredentialsError as error:
         raise IntakeSettingsError(f"REFIT_INTAKE_{name}: {error}") from None
-
-
-def _tls(settings: IntakeSettings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (ssl.SSLError, OSError) as error:
-        raise IntakeSettingsError(f"REFIT_INTAKE_TLS_CERT, REFIT_INTAKE_TLS_KEY: {error.strerror or error}") from None
-    if settings.tls_client_ca is not None:
-        # Optional in the handshake, as the signed routes have senders without one; the route itself answers 401.
-        context.verify_mode = ssl.CERT_OPTIONAL
-        try:
-            context.load_verify_locations(settings.tls_client_ca)
-        except (ssl.SSLError, OSError) as error:
-            raise IntakeSettingsError(f"REFIT_INTAKE_TLS_CLIENT_CA: {error.strerror or error}") from None
-    return context
-
-
-async def _keep_fresh(context: ssl.SSLContext, settings: IntakeSettings) -> None:
-    """New connections get the certificate that is in the file by now."""
-    assert settings.tls_cert is not None and settings.tls_key is not None  # noqa: S101, PT018  # or there is no context
-    seen = settings.tls_cert.stat().st_mtime_ns
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        try:
-            now = settings.tls_cert.stat().st_mtime_ns
-            if now != seen:
-                context.load_cert_chain(settings.tls_cert, settings.tls_key)
-                seen = now
-                log.info("the intake's certificate was read again")
-        except (ssl.SSLError, OSError) as error:
-            log.error("the intake keeps its old certificate: %s", error)  # noqa: TRY400  # the line says it all
