@@ -44,7 +44,6 @@ TAGS = frozenset(
         "h1",
         "h2",
         "h3",
-        "bdi",
         "dl",
         "dt",
         "dd",
@@ -243,6 +242,21 @@ def test_equal_orders_give_equal_bytes_in_any_process() -> None:
         for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
     }
     assert found == {attacked(ReportKind.INCIDENT).sha256 + "\n"}
+
+
+START = """
+import sys
+ran = []
+sys.addaudithook(lambda event, _: ran.append(event) if event == "subprocess.Popen" else None)
+import refit.report.document
+print(ran)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loader does not know libraries by their sonames")
+def test_no_other_program_is_run_to_find_a_library() -> None:
+    found = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from weasyprint import HTML  # type: ignore[import-untyped]  # it ships no types
-from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]  # as above
-from weasyprint.urls import URLFetcher  # type: ignore[import-untyped]  # as above
+
+@contextmanager
+def _by_soname() -> Iterator[None]:
+    """Of a library's names WeasyPrint tries the soname last, which the loader finds by itself; for each before it ctypes
+    would run ldconfig, a compiler and a linker, which is a fifth of a second in all."""
+    search = ctypes.util.find_library
+    if sys.platform == "linux":
+        ctypes.util.find_library = lambda _name: None
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = search
+
+
+with _by_soname():
+    from weasyprint import HTML  # type: ignore[import-untyped]  # it ships no types
+    from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]  # as above
+    from weasyprint.urls import URLFetcher  # type: ignore[import-untyped]  # as above
 
 LARGEST = 2 * 1024 * 1024
 VARIANT = "pdf/ua-1"
