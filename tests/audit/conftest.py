@@ -10,6 +10,7 @@ import pytest
 
 from postgres import OWNER, WRITER, Database, Postgres, admin, postgres
 from refit_cluster.shell import HarnessError
+from tampering import World, world_in
 from volumes import small
 
 NUMBERS = count(1)
@@ -48,6 +49,11 @@ def database(server: Postgres, template: str) -> Database:
     found = Database(server, f"audit{next(NUMBERS)}")
     server.run(f"CREATE DATABASE {found.name} OWNER {OWNER} TEMPLATE {template}")
     return found
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return world_in(tmp_path_factory.mktemp("audit"))
 
 
 @pytest.fixture

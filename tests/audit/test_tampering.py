@@ -5,129 +5,36 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audited import KEYS, OTHER, ROTATED, Intruder, as_stored, filled, ledger, rows_in
-from refit.audit.chain import GENESIS, link
-from refit.audit.checkpoints import Checkpoint, found_in, problem_of, signed
-from refit.audit.rows import RECORDED, LedgerError, Row, line, parsed
+from audited import KEYS, OTHER, ROTATED, Intruder, as_lines, as_stored, filled, ledger, rows_in
+from refit.audit.checkpoints import found_in, problem_of, signed
+from refit.audit.parts import beside
+from refit.audit.rows import LedgerError, line, parsed
 from refit.audit.verification import Problem, told, verify
+from tampering import PLAIN, ROWS, SEEN, World, edit, hashed_anew, stretch_of
 
-ROWS, SEEN = 40, 30
-"""Rows that stand, and the one of the checkpoint that somebody kept."""
 TAMPERINGS = int(os.environ.get("REFIT_TAMPERINGS", "1000"))
-EDITABLE = [name for name in RECORDED if name != "sequence"]
 
 
-@dataclass(frozen=True)
-class World:
-    """An audit, and the checkpoints that were made of it."""
-
-    rows: tuple[Row, ...]
-    kept: Checkpoint
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    path = tmp_path_factory.mktemp("audit") / "audit.db"
-    kept = filled(path, SEEN)
-    filled(path, ROWS)
-    return World(tuple(rows_in(path)), kept)
-
-
-Rows = list[Row]
-
-
-def edit(rows: Rows, dice: random.Random) -> int:
-    """One bit of one field."""
-    at = dice.randrange(SEEN)
-    name = dice.choice(EDITABLE)
-    value = str(getattr(rows[at], name)) or "x"
-    place = dice.randrange(len(value))
-    changed = value[:place] + chr(ord(value[place]) ^ 1) + value[place + 1 :]
-    rows[at] = replace(rows[at], **{name: changed})  # type: ignore[arg-type]  # texts, all of them
-    return at + 1
-
-
-def edit_seal(rows: Rows, dice: random.Random) -> int:
-    at = dice.randrange(SEEN)
-    name = dice.choice(("hash", "mac", "key_id"))
-    value = str(getattr(rows[at], name))
-    rows[at] = replace(rows[at], **{name: value[:-1] + ("0" if value[-1] != "0" else "1")})  # type: ignore[arg-type]  # as above
-    return at + 1
-
-
-def take_seal(rows: Rows, dice: random.Random) -> int:
-    """As if the row was older than the chain."""
-    at = dice.randrange(SEEN)
-    rows[at] = replace(rows[at], hash="", mac="", key_id="")
-    return at + 1
-
-
-def drop(rows: Rows, dice: random.Random) -> int:
-    at = dice.randrange(SEEN)
-    del rows[at]
-    return at + 1
-
-
-def drop_and_renumber(rows: Rows, dice: random.Random) -> int:
-    at = dice.randrange(SEEN)
-    rows[at:] = [replace(row, sequence=row.sequence - 1) for row in rows[at + 1 :]]
-    return at + 1
-
-
-def swap(rows: Rows, dice: random.Random) -> int:
-    """Two rows change places, numbers and all."""
-    one, other = sorted(dice.sample(range(SEEN), 2))
-    first, second = rows[one], rows[other]
-    rows[one] = replace(second, sequence=first.sequence)
-    rows[other] = replace(first, sequence=second.sequence)
-    return one + 1
-
-
-def duplicate(rows: Rows, dice: random.Random) -> int:
-    """A row comes a second time, under the next number."""
-    at = dice.randrange(SEEN)
-    rows.insert(at + 1, replace(rows[at], sequence=rows[at].sequence + 1))
-    rows[at + 2 :] = [replace(row, sequence=row.sequence + 1) for row in rows[at + 2 :]]
-    return at + 2
-
-
-def truncate(rows: Rows, dice: random.Random) -> int:
-    left = dice.randrange(SEEN)
-    del rows[left:]
-    return left + 1
-
-
-PLAIN: tuple[Callable[[Rows, random.Random], int], ...] = (
-    edit, edit_seal, take_seal, drop, drop_and_renumber, swap, duplicate, truncate,
-)  # fmt: skip
-"""Each does something to a row that the checkpoint has seen, and says which row is the first bad one."""
-
-
-def hashed_anew(rows: Sequence[Row], first: int) -> Rows:
-    """As somebody without the key leaves it: every hash fits, from that row on."""
-    head, found = GENESIS, []
-    for row, one in zip(rows, as_stored(rows), strict=True):
-        head = link(head, one.record) if row.sequence >= first else row.hash
-        found.append(replace(row, hash=head))
-    return found
-
-
-def test_a_thousand_random_tamperings_are_all_found_with_the_first_bad_row(world: World) -> None:
+def test_a_thousand_random_tamperings_are_all_found_with_the_first_bad_row(world: World, tmp_path: Path) -> None:
+    """By the walk along all rows, and in the same words where they are verified in parts."""
     dice = random.Random(20261121)  # noqa: S311  # repeatable, not secret
     for number in range(TAMPERINGS):
         rows = list(world.rows)
         tamper = PLAIN[number % len(PLAIN)]
         expected = tamper(rows, dice)
-        report = verify(as_stored(rows), secrets=KEYS.secrets, checkpoints=[world.kept])
+        lines = as_lines(rows)
+        report = verify(lines, secrets=KEYS.secrets, checkpoints=[world.kept])
         assert report.problem is not None, tamper.__name__
         assert report.problem.sequence == expected, f"{tamper.__name__}: {told(report)}"
+        stretch = stretch_of(tmp_path / "rows.tsv", lines)
+        walk = beside(stretch.divided(dice.randint(2, 12), least=1), map)
+        assert verify(stretch.lines(), secrets=KEYS.secrets, checkpoints=[world.kept], walk=walk) == report
 
 
 def test_hashes_that_were_made_anew_are_found_by_the_mac_of_the_first_such_row(world: World) -> None:
@@ -135,7 +42,7 @@ def test_hashes_that_were_made_anew_are_found_by_the_mac_of_the_first_such_row(w
     for _ in range(TAMPERINGS // 10):
         rows = list(world.rows)
         expected = edit(rows, dice)
-        report = verify(as_stored(hashed_anew(rows, expected)), secrets=KEYS.secrets)
+        report = verify(as_lines(hashed_anew(rows, expected)), secrets=KEYS.secrets)
         assert report.problem == Problem(sequence=expected, message="its mac was not made with the key")
 
 
@@ -144,31 +51,31 @@ def test_without_the_key_they_are_found_by_the_checkpoint_and_the_rows_are_named
 ) -> None:
     rows = list(world.rows)
     rows[12] = replace(rows[12], actor="mallory")
-    report = verify(as_stored(hashed_anew(rows, 13)), checkpoints=[world.kept])
+    report = verify(as_lines(hashed_anew(rows, 13)), checkpoints=[world.kept])
     assert report.problem == Problem(
         sequence=1, until=SEEN, message="the rows are others than those a checkpoint has seen, and hashed anew"
     )
     earlier = signed(KEYS, sequence=10, head=world.rows[9].hash, rows=10, chained_from=1, time="2026-11-21T12:00:00Z")
-    report = verify(as_stored(hashed_anew(rows, 13)), checkpoints=[world.kept, earlier])
+    report = verify(as_lines(hashed_anew(rows, 13)), checkpoints=[world.kept, earlier])
     assert report.problem is not None
     assert (report.problem.sequence, report.problem.until, report.confirmed) == (11, SEEN, 10)
 
 
 def test_all_seals_taken_away_do_not_make_rows_that_are_older_than_the_chain(world: World) -> None:
     rows = [replace(row, hash="", mac="", key_id="") for row in world.rows]
-    report = verify(as_stored(rows), secrets=KEYS.secrets, checkpoints=[world.kept])
+    report = verify(as_lines(rows), secrets=KEYS.secrets, checkpoints=[world.kept])
     assert told(report) == "bad: row 1: it has lost its hash"
 
 
 def test_another_history_under_another_key_is_found(tmp_path: Path) -> None:
     filled(tmp_path / "other.db", ROWS, OTHER)
-    other = as_stored(rows_in(tmp_path / "other.db"))
+    other = as_lines(rows_in(tmp_path / "other.db"))
     assert told(verify(other, secrets=KEYS.secrets)) == "bad: row 1: its mac was not made with the key"
     assert verify(other, secrets=OTHER.secrets).ok
 
 
 def test_nothing_is_found_where_nothing_was_done(world: World) -> None:
-    report = verify(as_stored(world.rows), secrets=KEYS.secrets, checkpoints=[world.kept])
+    report = verify(as_lines(world.rows), secrets=KEYS.secrets, checkpoints=[world.kept])
     assert told(report) == (
         "40 rows, 1 to 40: the chain holds; a checkpoint confirms all up to row 30; every mac was made with the key"
     )
@@ -193,7 +100,7 @@ def test_a_checkpoint_that_was_changed_proves_nothing(world: World, field: str) 
     other: Any = value + 1 if isinstance(value, int) else value[:-2] + "A="
     changed = replace(world.kept, **{field: other})
     assert problem_of(changed) == "its signature does not fit it"
-    report = verify(as_stored(world.rows), checkpoints=[changed])
+    report = verify(as_lines(world.rows), checkpoints=[changed])
     assert not report.ok
     assert "proves nothing" in told(report)
 
@@ -232,7 +139,7 @@ def test_a_row_survives_its_line(world: World) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"1", b"x\t" + b"\t" * 12, b"1\t" * 30, b"9" * 40 + b"\t" * 13, b"\xff" * 20])
 def test_a_line_that_is_no_row_fits_no_hash(text: bytes) -> None:
-    assert not verify([parsed(text)]).ok
+    assert not verify([text]).ok
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from refit.api.entries import Entry, EntryKind
 from refit.audit.checkpoints import Checkpoint
 from refit.audit.keys import Keys
 from refit.audit.ledger import Ledger
-from refit.audit.rows import COLUMNS, Row, Stored, row_of
+from refit.audit.rows import COLUMNS, Row, Stored, line, row_of
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEYS = Keys(current="k1", secrets={"k1": b"made up for tests" * 2})
@@ -43,11 +43,11 @@ def ledger(where: Path | str, keys: Keys = KEYS, password_file: Path | None = No
     return Ledger(where, lambda: now, lambda: keys, password_file)
 
 
-def filled(path: Path, count: int, keys: Keys = KEYS) -> Checkpoint:
-    """A file with so many rows; its checkpoint."""
+def filled(where: Path | str, count: int, keys: Keys = KEYS, password_file: Path | None = None) -> Checkpoint:
+    """A database with so many rows; its checkpoint."""
 
     async def write() -> Checkpoint:
-        found = ledger(path, keys)
+        found = ledger(where, keys, password_file)
         try:
             for number in range(1, count + 1):
                 await found.write(entry(number))
@@ -85,8 +85,13 @@ def rows_in(path: Path) -> list[Row]:
         return [row_of(values) for values in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM audit")]  # noqa: S608  # of our own names
 
 
-def as_stored(rows: Iterable[Row]) -> list[Stored]:
+def as_lines(rows: Iterable[Row]) -> list[bytes]:
     """As a database gives them to be verified."""
+    return [line(one).removesuffix(b"\n") for one in as_stored(rows)]
+
+
+def as_stored(rows: Iterable[Row]) -> list[Stored]:
+    """As their lines are read."""
     found = []
     for row in rows:
         values = [str(value) for value in asdict(row).values()]

@@ -1,4 +1,6 @@
-"""`python -m refit.audit`: what the owner of the audit's database does: its tables, archives, a move to PostgreSQL."""
+"""`python -m refit.audit`: what the owner of the audit's database does: its tables, a verification, archives, a move to
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,14 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, text
 
 from refit.api.times import stamp
-from refit.audit import copying, database, keys, retention
+from refit.audit import checkpoints, copying, database, keys, retention, standing
+from refit.audit.parts import on_all_processors
 from refit.audit.rows import LedgerError
 from refit.audit.verification import told
 
@@ -59,6 +63,17 @@ def archive(given: argparse.Namespace) -> None:
     )
 
 
+def verify(given: argparse.Namespace) -> None:
+    engine, secrets = _prepared(given), keys.read(given.keys).secrets
+    known = [one for path in given.checkpoint for one in checkpoints.found_in(path.read_text(encoding="utf-8"))]
+    with engine.connect() as connection, database.transaction(connection, writes=False):
+        divide = partial(standing.divided, connection, engine.url, given.password_file)
+        report = standing.verified(connection, secrets, known, on_all_processors(divide))
+    if not report.ok:
+        raise LedgerError(told(report))
+    _say(told(report))
+
+
 def copy(given: argparse.Namespace) -> None:
     report = copying.copy(_prepared(given), _engine(given.to, given.to_password_file), keys.read(given.keys))
     _say(told(report))
@@ -66,6 +81,8 @@ def copy(given: argparse.Namespace) -> None:
 
 def _prepared(given: argparse.Namespace) -> Engine:
     engine = _engine(given.database, given.password_file)
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        raise LedgerError(f"there is no {engine.url.database}")
     database.prepare(engine)
     return engine
 
@@ -87,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     environment = os.environ
     for name, run, told_ in (
         ("migrate", migrate, "make the tables, or bring them to this release"),
+        ("verify", verify, "all rows against their hashes and macs, and against checkpoints"),
         ("archive", archive, "old rows into a bundle, and out of the table"),
         ("copy", copy, "all rows into an empty database"),
     ):
@@ -99,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--keys", type=Path, default=Path(environment.get("REFIT_AUDIT_KEYS", "/etc/refit/audit")))
         if run is migrate:
             one.add_argument("--writer", help="PostgreSQL: the role of the operator, which may insert and select")
+        if run is verify:
+            one.add_argument(
+                "--checkpoint", type=Path, action="append", default=[], help="file with one that was kept elsewhere"
+            )
         if run is archive:
             one.add_argument("--before", type=_moment, required=True, help="a date: rows from before it")
             one.add_argument("--bundle", type=Path, required=True, help="the file to write")

@@ -41,6 +41,6 @@ class Mac:
         return outer.hexdigest()
 
 
-def macs(secrets: Mapping[str, bytes]) -> dict[str, Mac]:
-    """By the id of a key, what makes its macs."""
-    return {name: Mac(secret) for name, secret in secrets.items()}
+def macs(secrets: Mapping[str, bytes]) -> dict[bytes, Mac]:
+    """By the id of a key, as it stands in a line, what makes its macs."""
+    return {name.encode(): Mac(secret) for name, secret in secrets.items()}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from refit.audit import database, queries
+from refit.audit import database, queries, standing
 from refit.audit.keys import Keys
-from refit.audit.rows import LedgerError, line
+from refit.audit.rows import LedgerError, parsed
 from refit.audit.tables import AUDIT, BASE
-from refit.audit.verification import Report, Start, told, verify
+from refit.audit.verification import Report, told
 
 
 def copy(source: Engine, target: Engine, keys: Keys) -> Report:
@@ -34,16 +34,13 @@ def copy(source: Engine, target: Engine, keys: Keys) -> Report:
                 there.execute(insert(table), [dict(one) for one in chunk])
         report = _verified(there, keys)
         for before, after in zip(queries.stored(here), queries.stored(there), strict=True):
-            if line(before) != line(after):
-                raise LedgerError(f"row {before.sequence} is another in the copy: nothing was copied")
+            if before != after:
+                raise LedgerError(f"row {parsed(before).sequence} is another in the copy: nothing was copied")
     return report
 
 
 def _verified(connection: Connection, keys: Keys) -> Report:
-    base = queries.base(connection)
-    start = Start(sequence=base.sequence, head=base.head) if base is not None else None
-    known = [base] if base is not None else []
-    report = verify(queries.stored(connection), secrets=keys.secrets, checkpoints=known, start=start)
+    report = standing.verified(connection, keys.secrets)
     if not report.ok:
         raise LedgerError(f"nothing was copied: {told(report)}")
     return report

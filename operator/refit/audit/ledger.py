@@ -22,13 +22,13 @@ from sqlalchemy import Connection, Engine
 from refit.api import meta
 from refit.api.entries import Entry
 from refit.api.times import stamp
-from refit.audit import checkpoints, database, queries
+from refit.audit import checkpoints, database, queries, standing
 from refit.audit.chain import Mac, link
 from refit.audit.checkpoints import Checkpoint
 from refit.audit.keys import Keys
 from refit.audit.queries import Asked
 from refit.audit.rows import LedgerError, Row, sealable
-from refit.audit.verification import Report, Start, told, verify
+from refit.audit.verification import Report, told
 
 __all__ = ["Ledger", "LedgerError", "Row"]
 
@@ -174,11 +174,7 @@ class Ledger:
         return report
 
     def _report(self, connection: Connection, anchors: tuple[Checkpoint, ...]) -> Report:
-        secrets = self._keys().secrets
-        base = queries.base(connection)
-        known = anchors if base is None else (*anchors, base)
-        start = Start(sequence=base.sequence, head=base.head) if base is not None else None
-        return verify(queries.stored(connection), secrets=secrets, checkpoints=known, start=start)
+        return standing.verified(connection, self._keys().secrets, anchors)
 
     def _take(self, report: Report) -> None:
         if not report.ok:

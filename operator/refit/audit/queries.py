@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from refit.api.entries import EntryKind
 from refit.audit import checkpoints, rows
 from refit.audit.checkpoints import Checkpoint
-from refit.audit.rows import COLUMNS, Row, Stored, row_of
+from refit.audit.rows import COLUMNS, Line, Row, row_of
 from refit.audit.tables import AUDIT, BASE
 
 ALL = select(*(AUDIT.c[name] for name in COLUMNS)).order_by(AUDIT.c.sequence)
@@ -25,7 +25,8 @@ _LAST = (
     .limit(1)
 )
 _INSERT = insert(AUDIT)
-CHUNK = 2000
+CHUNK = 500
+"""Rows that are fetched at once: more would leave the processor's cache before they are looked at."""
 # A line is put together by the database: one value to fetch for each row and not fourteen. SQLite's printf would do
 # it faster, and end a text at a zero byte, behind which somebody could hide another.
 LINES = {
@@ -99,17 +100,20 @@ def insert_row(connection: Connection, row: Row) -> None:
     connection.execute(_INSERT, vars(row))
 
 
-def stored(connection: Connection, after: int = 0, limit: int = -1) -> Iterator[Stored]:
-    """Rows as they are verified, in order; the table is read piece by piece."""
+def stored(
+    connection: Connection, after: int = 0, *, until: int | None = None, limit: int | None = None
+) -> Iterator[Line]:
+    """Lines as they are verified, in order; the table is read piece by piece."""
     columns = LINES[connection.dialect.name]
-    until = f"LIMIT {limit:d}" if limit >= 0 else ""
-    query = f"SELECT {columns} FROM audit WHERE sequence > {after:d} ORDER BY sequence {until}"  # noqa: S608  # of names of this module and numbers
+    upper = f"AND sequence <= {until:d}" if until is not None else ""
+    most = f"LIMIT {limit:d}" if limit is not None else ""
+    query = f"SELECT {columns} FROM audit WHERE sequence > {after:d} {upper} ORDER BY sequence {most}"  # noqa: S608  # of names of this module and numbers
     piecewise = text(query).execution_options(stream_results=True, max_row_buffer=CHUNK)
     for chunk in connection.execute(piecewise).partitions(CHUNK):
         for (line,) in chunk:
-            yield rows.parsed(line)
+            yield line
 
 
 def lines(connection: Connection, after: int, limit: int) -> bytes:
     """The lines of so many rows behind that one."""
-    return b"".join(rows.line(one) for one in stored(connection, after, limit))
+    return b"".join(rows.line(rows.parsed(one)) for one in stored(connection, after, limit=limit))

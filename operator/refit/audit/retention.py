@@ -14,10 +14,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from refit.api.entries import EntryKind
-from refit.audit import bundles, checkpoints, database, queries, rows
+from refit.audit import bundles, checkpoints, database, queries, rows, standing
 from refit.audit.checkpoints import Checkpoint
 from refit.audit.keys import Keys
-from refit.audit.rows import LedgerError, Stored
+from refit.audit.rows import LedgerError, Line
 from refit.audit.tables import AUDIT, BASE
 from refit.audit.verification import Report, Start, told, verify
 
@@ -40,9 +40,7 @@ def archive(engine: Engine, keys: Keys, before: str, path: Path, now: str) -> Ar
         database.lock(connection)
         base = queries.base(connection)
         start = Start(sequence=base.sequence, head=base.head) if base is not None else Start()
-        whole = _good(
-            verify(queries.stored(connection), secrets=keys.secrets, checkpoints=[base] if base else (), start=start)
-        )
+        whole = _good(standing.verified(connection, keys.secrets))
         last = _until(connection, before, start.sequence)
         if last == start.sequence:
             raise LedgerError(
@@ -79,8 +77,8 @@ def _until(connection: Connection, before: str, start: int) -> int:
     return int(last if first is None else first - 1)
 
 
-def _lines(found: Iterator[Stored]) -> Iterator[bytes]:
-    return (rows.line(one) for one in found)
+def _lines(found: Iterator[Line]) -> Iterator[bytes]:
+    return (rows.line(rows.parsed(one)) for one in found)
 
 
 def _leave(connection: Connection, made: Checkpoint, sha256: str, now: str) -> None:

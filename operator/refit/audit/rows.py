@@ -29,7 +29,10 @@ RECORDED = (
 SEALED = ("hash", "mac", "key_id")
 """The fields that prove the others."""
 COLUMNS = (*RECORDED, *SEALED)
-_TABS = len(RECORDED) - 1
+TABS = len(RECORDED) - 1
+END = ord("\n")
+Line = bytes | None
+"""A row as it is kept, without its end. Anything may be in it, for a file or a table may have been changed."""
 
 
 class LedgerError(Exception):
@@ -57,7 +60,7 @@ class Row:
 
 
 class Stored(NamedTuple):
-    """A row as it is verified. What can not be read as a row has an empty record, which no hash is of."""
+    """A line that was read. What can not be read as a row has an empty record, which no hash is of."""
 
     sequence: int
     record: bytes
@@ -70,12 +73,12 @@ BAD = Stored(0, b"", "", "", "changed")
 """What can not be read as a row: no hash is of it."""
 
 
-def parsed(line: bytes | None) -> Stored:
-    """The row of a line, without its end; anything may be in it, for a file or a table may have been changed."""
+def parsed(line: Line) -> Stored:
+    """The row of a line."""
     try:
         record, found, mac, key_id = line.rsplit(b"\t", 3)  # type: ignore[union-attr]  # there is none: as below
         number = int(record[: record.index(b"\t")])
-        if record.count(b"\t") != _TABS or b"\n" in record:
+        if record.count(b"\t") != TABS or END in record:
             return BAD
         return Stored(number, record, found.decode(), mac.decode(), key_id.decode())
     except (AttributeError, ValueError):

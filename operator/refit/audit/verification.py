@@ -5,13 +5,13 @@ It needs no database and no cluster: rows come in, in order, and what is found g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refit.audit.chain import GENESIS, Mac, link, macs
 from refit.audit.checkpoints import Checkpoint, problem_of
-from refit.audit.rows import Stored
+from refit.audit.rows import END, TABS, Line, Stored, parsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,18 @@ class Report:
         }
 
 
-@dataclass
-class _State:
-    """Where the walk along the rows stands."""
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """What rows are held against: the keys, if they are known, and by the row the hash that it must have."""
+
+    secrets: Mapping[str, bytes] | None
+    anchors: Mapping[int, str]
+    chained_from: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Where a walk along the rows stands."""
 
     sequence: int
     head: str
@@ -80,86 +89,107 @@ class _State:
     problem: Problem | None = None
 
 
+Walk = Callable[[Iterable[Line], State, Against], State]
+"""From a state along the rows behind it, until the end or the first problem."""
+
+
 def verify(
-    rows: Iterable[Stored],
+    rows: Iterable[Line],
     *,
     secrets: Mapping[str, bytes] | None = None,
     checkpoints: Iterable[Checkpoint] = (),
     start: Start | None = None,
+    walk: Walk | None = None,
 ) -> Report:
     """Every row from `start` on. Without `secrets` no mac is checked, and only checkpoints say who made the hashes."""
-    begun = start or Start()
-    state = _State(sequence=begun.sequence, head=begun.head, confirmed=0)
-    known = list(checkpoints)
+    begun, known = start or Start(), list(checkpoints)
+    state = State(sequence=begun.sequence, head=begun.head, problem=_unusable(known, begun, secrets))
+    if state.problem is None:
+        anchors = {one.sequence: one.head for one in known}
+        chained_from = min((one.chained_from for one in known), default=0)
+        against = Against(secrets=secrets, anchors=anchors, chained_from=chained_from)
+        state = (walk or one_by_one)(rows, state, against)
+    if state.problem is None:
+        state = replace(state, problem=_missing(known, state))
+    return _report(begun, state, secrets)
+
+
+def _unusable(known: Sequence[Checkpoint], begun: Start, secrets: Mapping[str, bytes] | None) -> Problem | None:
+    """Why the checkpoints themselves do not hold."""
     for one in known:
         wrong = problem_of(one, secrets)
         if wrong:
             message = f"the checkpoint of row {one.sequence} proves nothing: {wrong}"
-            state.problem = Problem(sequence=one.sequence, message=message)
-            return _report(begun, state, secrets)
-    _walk(rows, state, secrets, _anchors(known, begun, state), min((one.chained_from for one in known), default=0))
-    if state.problem is None:
-        _end(known, state)
-    return _report(begun, state, secrets)
-
-
-def _anchors(known: Iterable[Checkpoint], begun: Start, state: _State) -> dict[int, str]:
-    """By the row, the hash that it must have."""
-    found: dict[int, str] = {}
+            return Problem(sequence=one.sequence, message=message)
+    heads: dict[int, str] = {}
     for one in sorted(known, key=lambda checkpoint: checkpoint.sequence):
         if one.sequence == begun.sequence and one.head != begun.head:
-            state.problem = Problem(
-                sequence=one.sequence, message="the archived rows end otherwise than a checkpoint says"
-            )
-        if found.setdefault(one.sequence, one.head) != one.head:
-            state.problem = Problem(sequence=one.sequence, message=f"two checkpoints of row {one.sequence} differ")
-    return found
+            return Problem(sequence=one.sequence, message="the archived rows end otherwise than a checkpoint says")
+        if heads.setdefault(one.sequence, one.head) != one.head:
+            return Problem(sequence=one.sequence, message=f"two checkpoints of row {one.sequence} differ")
+    return None
 
 
-def _walk(
-    rows: Iterable[Stored],
-    state: _State,
-    secrets: Mapping[str, bytes] | None,
-    anchors: Mapping[int, str],
-    chained_from: int,
-) -> None:
-    """Goes on until the end or the first problem. What a good row takes stands here; all else is said elsewhere."""
-    if state.problem is not None:
-        return
-    known = macs(secrets) if secrets is not None else None
-    sequence, head, unchained, chained = state.sequence, state.head, 0, 0
-    begun = since = sequence
-    for row in rows:
-        number, record, kept, mac, key_id = row
-        after = link(head, record)
-        if kept == after and number == sequence + 1 and (known is None or _made(known, key_id, after, mac)):
+def one_by_one(rows: Iterable[Line], state: State, against: Against) -> State:
+    """What a good row takes stands here; all else is said elsewhere."""
+    known = macs(against.secrets) if against.secrets is not None else None
+    anchors, problem = against.anchors, None
+    sequence, head, unchained, chained, confirmed = state.sequence, state.head, 0, 0, 0
+    for line in rows:
+        number = sequence + 1
+        after = _fits(line, number, head, known)
+        if after:
             chained = chained or number
         else:
-            wrong = _wrong(row, sequence + 1, after, known, first=chained or chained_from)
-            if wrong and not chained and unchained and kept:
+            row = parsed(line)
+            after = link(head, row.record)
+            wrong = _wrong(row, number, after, known, first=chained or against.chained_from)
+            if wrong and not chained and unchained and row.hash:
                 wrong += f"; or one of the {unchained} rows before it, which have no hash, is another"
             if wrong:
-                state.problem = Problem(sequence=sequence + 1, message=wrong)
+                problem = Problem(sequence=number, message=wrong)
                 break
-            unchained += 1
+            if row.hash:
+                chained = chained or number
+            else:
+                unchained += 1
         if number in anchors:
             if anchors[number] != after:
                 message = "the rows are others than those a checkpoint has seen, and hashed anew"
-                state.problem = Problem(sequence=since + 1, message=message, until=number)
+                problem = Problem(sequence=(confirmed or state.sequence) + 1, message=message, until=number)
                 break
-            since = state.confirmed = number
+            confirmed = number
         sequence, head = number, after
-    state.sequence, state.head, state.rows = sequence, head, sequence - begun
-    state.unchained, state.chained = unchained, chained
+    return State(
+        sequence=sequence,
+        head=head,
+        rows=sequence - state.sequence,
+        unchained=unchained,
+        chained=chained,
+        confirmed=confirmed,
+        problem=problem,
+    )
 
 
-def _made(known: Mapping[str, Mac], key_id: str, found: str, mac: str) -> bool:
+def _fits(line: Line, number: int, head: str, known: Mapping[bytes, Mac] | None) -> str:
+    """The hash of a row as the ledger writes it; empty for any other, of which `_wrong` knows more."""
+    try:
+        record, kept, mac, key_id = line.rsplit(b"\t", 3)  # type: ignore[union-attr]  # there is none: as below
+    except (AttributeError, ValueError):
+        return ""
+    after = link(head, record)
+    if kept != after.encode() or not record.startswith(b"%d\t" % number):
+        return ""
+    if record.count(b"\t") != TABS or END in record:
+        return ""
+    if known is None:
+        return after if mac.isascii() and key_id.isascii() else ""
     key = known.get(key_id)
-    return key is not None and key.of(found) == mac
+    return after if key is not None and key.of(after).encode() == mac else ""
 
 
-def _wrong(row: Stored, expected: int, after: str, known: Mapping[str, Mac] | None, *, first: int) -> str:
-    """What is wrong with a row that does not fit; nothing if it was written before the chain.
+def _wrong(row: Stored, expected: int, after: str, known: Mapping[bytes, Mac] | None, *, first: int) -> str:
+    """What is wrong with a row; nothing if it is as it should be, or from before the chain.
 
     `first` is the first row that is known to have had a hash, or 0.
     """
@@ -171,22 +201,24 @@ def _wrong(row: Stored, expected: int, after: str, known: Mapping[str, Mac] | No
         return "it has lost its hash" if first and expected >= first else ""
     if row.hash != after:
         return "it is not what was hashed"
-    if known is not None and row.key_id not in known:
+    if known is None:
+        return ""
+    key = known.get(row.key_id.encode())
+    if key is None:
         return f"its key {row.key_id[:63]!r} is not known"
-    return "its mac was not made with the key"
+    return "" if key.of(after) == row.mac else "its mac was not made with the key"
 
 
-def _end(known: Iterable[Checkpoint], state: _State) -> None:
+def _missing(known: Iterable[Checkpoint], state: State) -> Problem | None:
     """Rows that a checkpoint saw, and that are not there, at the end or before what there is."""
-    newest = max(known, key=lambda one: one.sequence, default=None)
-    if newest is None:
-        return
-    if newest.sequence > state.sequence:
-        message = f"it is missing, and so are all up to row {newest.sequence}, which a checkpoint has seen"
-        state.problem = Problem(sequence=state.sequence + 1, message=message, until=newest.sequence)
+    newest = max((one.sequence for one in known), default=0)
+    if newest <= state.sequence:
+        return None
+    message = f"it is missing, and so are all up to row {newest}, which a checkpoint has seen"
+    return Problem(sequence=state.sequence + 1, message=message, until=newest)
 
 
-def _report(begun: Start, state: _State, secrets: Mapping[str, bytes] | None) -> Report:
+def _report(begun: Start, state: State, secrets: Mapping[str, bytes] | None) -> Report:
     return Report(
         rows=state.rows,
         first=begun.sequence + 1,

@@ -11,7 +11,8 @@ from typing import Any
 
 from refit.audit import agreement, bundles, checkpoints, keys, verification
 from refit.audit.checkpoints import Checkpoint
-from refit.audit.rows import COLUMNS, LedgerError, row_of_line
+from refit.audit.parts import on_all_processors
+from refit.audit.rows import COLUMNS, LedgerError, Line, row_of_line
 from refit.audit.verification import Report
 from refit.cli.session import DONE, MISUSE, PROBLEM, Result, StopError, system_namespace
 
@@ -34,7 +35,8 @@ def verify(given: Namespace) -> Result:
     try:
         secrets = keys.read(Path(given.keys)).secrets if given.keys else None
         with bundles.opened(path) as found:
-            report = bundles.judged(found, outside, secrets=secrets, part=given.part)
+            walk = on_all_processors(found.stretch.divided) if found.stretch is not None else None
+            report = bundles.judged(found, outside, secrets=secrets, part=given.part, walk=walk)
         disagreed = None
         if given.api_log:
             with bundles.opened(path) as found:
@@ -104,13 +106,13 @@ def inert(cell: str) -> str:
     return f"'{cell}" if cell.lstrip(f" {OWN}").startswith(INERT) else cell
 
 
-def compared(lines: Iterable[bytes], logs: Sequence[str], operator: str) -> list[dict[str, Any]]:
+def compared(lines: Iterable[Line], logs: Sequence[str], operator: str) -> list[dict[str, Any]]:
     """What the rows and the API server's audit log do not both say; raises StopError."""
     try:
         with ExitStack() as stack:
             files = [stack.enter_context(Path(path).open(encoding="utf-8", errors="replace")) for path in logs]
             logged = [event for file in files for event in agreement.events(file)]
-        rows = [row_of_line(line.removesuffix(b"\n")) for line in lines]
+        rows = [row_of_line((line or b"").removesuffix(b"\n")) for line in lines]
     except (OSError, LedgerError) as error:
         raise StopError(str(error)) from error
     return [vars(one) for one in agreement.disagreements(rows, logged, operator)]
