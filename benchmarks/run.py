@@ -27,6 +27,7 @@ NAMES = (
     "repair",
     "rollback",
     "promotion",
+    "scaling",
     "page",
     "report",
     "audit",

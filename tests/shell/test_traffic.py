@@ -1,4 +1,4 @@
-"""What a candidate's pods count, read from the page that the predictor makes for Prometheus."""
+"""What pods count, read from the page that the predictor makes for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from refit.api.dataspec import ColumnType
 from refit.api.modeldeployment import Task
 from refit.api.signature import InputColumn, Signature
-from refit.core.observed import Traffic
+from refit.core.observed import Counted, Traffic
 from refit.shell.endpoint import Endpoint
-from refit_predictor.metrics import Metrics
+from refit_predictor.metrics import SECONDS, Metrics
 
 
 def page(*refused: int) -> bytes:
@@ -83,3 +83,43 @@ async def test_pods_of_which_one_is_silent_are_not_known(session: aiohttp.Client
     for server in servers:
         await server.close()
     assert found == Traffic(problem=f"GET {addresses[1]}/metrics: 503")
+
+
+WORKED = b"process_cpu_seconds_total 3.25\n"
+TOOK = {0.001: 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(
+            page(500, 422) + WORKED,
+            Counted(
+                busy_seconds=3.25,
+                latency_seconds=0.002,
+                latencies=tuple((bound, TOOK.get(bound, 0)) for bound in (*SECONDS, float("inf"))),
+            ),
+            id="its work, and its latencies between bounds, of both protocols",
+        ),
+        pytest.param(
+            page(500),
+            "process_cpu_seconds_total or refit_predictor_request_seconds is not among what it counts",
+            id="no processor time",
+        ),
+        pytest.param(
+            WORKED,
+            "process_cpu_seconds_total or refit_predictor_request_seconds is not among what it counts",
+            id="no latencies",
+        ),
+        pytest.param(
+            b'refit_predictor_request_seconds_bucket{le="low"} 1',
+            "could not convert string to float: 'low'",
+            id="no number",
+        ),
+    ],
+)
+async def test_what_a_pod_has_worked(session: aiohttp.ClientSession, body: bytes, expected: Counted | str) -> None:
+    server = await serve(body)
+    found = await Endpoint(session).counts(str(server.make_url("")).rstrip("/"))
+    await server.close()
+    assert found == expected

@@ -25,6 +25,7 @@ from refit.audit.ledger import Ledger, LedgerError, Row
 from refit.core.observed import Config
 from refit.kube.cluster import INFERENCE_SERVICE, MODEL_DEPLOYMENT
 from refit.shell.echoes import Echoes
+from refit.shell.loads import Loads
 from refit.shell.metrics import Metrics
 from refit.shell.observe import Sources
 from refit.shell.oversight import Overseer
@@ -51,7 +52,8 @@ class BreakableLedger(Ledger):
 
 @dataclass
 class Life:
-    """One ModelDeployment in a simulated cluster, and an operator that can be asked for a pass."""
+    """One ModelDeployment in a simulated cluster, and an operator that can be asked for a pass. `loads` is all that an
+    operator may remember."""
 
     cluster: FakeCluster = field(default_factory=FakeCluster)
     now: datetime = NOW
@@ -66,6 +68,7 @@ class Life:
         self.spans = InMemorySpanExporter()
         self.tracer = Tracer(SimpleSpanProcessor(self.spans), "test")
         self.endpoint = FakeEndpoint(self.cluster)
+        self.loads = Loads(self.cluster, self.endpoint, lambda: self.now)
         self.metrics = Metrics()
         self.guard = FakeGuard()
         self.ledger = BreakableLedger(Path(tempfile.mkdtemp()) / "audit.db", lambda: self.now, lambda: KEYS)
@@ -91,7 +94,13 @@ class Life:
         for _ in range(times):
             overseer = Overseer(cluster=self.cluster, ledger=self.ledger, guard=self.guard, identity=CONFIG.identity)
             reconciler = Reconciler(
-                sources=Sources(cluster=self.cluster, endpoint=self.endpoint, alerts=self.alerts, overseer=overseer),
+                sources=Sources(
+                    cluster=self.cluster,
+                    endpoint=self.endpoint,
+                    alerts=self.alerts,
+                    overseer=overseer,
+                    loads=self.loads,
+                ),
                 ledger=self.ledger,
                 registry=self.registry,
                 teller=self,

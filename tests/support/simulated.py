@@ -14,7 +14,7 @@ from refit.api.base import ApiModel
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.results import encode
 from refit.core.guard import GuardState
-from refit.core.observed import AlertSeen, Proof, Traffic
+from refit.core.observed import AlertSeen, Counted, Proof, Traffic
 from refit.core.plan import Champion
 from refit.kube.cluster import DEPLOYMENT, INFERENCE_GRAPH, INFERENCE_SERVICE, JOB, POD, Manifest
 
@@ -147,13 +147,17 @@ def _router_pod(router: str, spec: Manifest) -> Manifest:
 class FakeEndpoint:
     """Serves whatever the predictor's Deployment says, and answers the golden request as told.
 
-    `counted` is what a candidate's pods say of their answers.
+    `counted` is what a candidate's pods say of their answers; `pods` what each pod of a predictor counts, by address.
     """
 
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
         self.golden = True
         self.counted = Traffic()
+        self.pods: dict[str, Counted] = {}
+
+    async def counts(self, address: str) -> Counted | str:
+        return self.pods.get(address, "nobody answers there")
 
     async def traffic(self, addresses: tuple[str, ...]) -> Traffic:  # noqa: ARG002  # the protocol's
         return self.counted

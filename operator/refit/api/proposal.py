@@ -8,6 +8,9 @@ from pydantic import Field
 
 from refit.api.base import ApiModel, Choice, Digest, Line, Number, ObjectName, Text, Time, Word
 
+LATENCY = "latency_ms"
+"""What a scaling changes: mean milliseconds from a request's coming to a pod to its answer. Less is better."""
+
 
 class Change(ApiModel):
     """One thing that would be different."""
@@ -79,9 +82,10 @@ class EstimatePhase(Choice):
 
 
 class Estimate(ApiModel):
-    """The measurement of what the action would bring, made before anybody is asked."""
+    """The measurement of what the action would bring, made before anybody is asked; by a Job, or for Scale by the
+    operator, which reads twice what the pods count."""
 
-    job: ObjectName
+    job: ObjectName | None = None
     phase: EstimatePhase
     window: EvidenceWindow
     start_time: Time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refit.api.objects import Request
-from refit.api.proposal import ApprovalRule, PredictedImpact
+from refit.api.proposal import LATENCY, ApprovalRule, PredictedImpact
 from refit.api.remediationrequest import Decision
 
 
@@ -32,6 +32,11 @@ def predicted(impact: PredictedImpact | None) -> str:
         return ""
     now, then, low, high = (short(value) for value in (impact.now, impact.predicted, impact.low, impact.high))
     return f"{impact.metric} {now} -> {then} [{low}, {high}]"
+
+
+def counted(metric: str, rows: int) -> str:
+    """What a realised impact rests on: labelled rows, or for how soon answers came the requests themselves."""
+    return f"{rows:,} requests" if metric == LATENCY else f"{rows:,} labelled rows"
 
 
 def short(number: str) -> str:

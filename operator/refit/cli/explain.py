@@ -13,7 +13,7 @@ from refit.api.proposal import ApprovalRule
 from refit.api.reasons import ConditionType
 from refit.api.remediation import RemediationMode
 from refit.api.remediationrequest import Decision, RequestPhase
-from refit.api.summaries import action, expiry, needed, predicted, short, yes
+from refit.api.summaries import action, counted, expiry, needed, predicted, short, yes
 from refit.api.times import age, until
 from refit.cli import advice
 from refit.cli.session import Result, Session, StopError
@@ -219,7 +219,7 @@ def _came(request: Request) -> list[str]:
         if real is not None:
             held = {True: ", as predicted", False: ", outside what was predicted", None: ""}[real.inside]
             numbers = f"{real.metric} {short(real.before)} -> {short(real.after)}"
-            told.append(f"Measured after: {numbers} on {real.rows} rows{held}.")
+            told.append(f"Measured after: {numbers} on {counted(real.metric, real.rows)}{held}.")
     return told
 
 

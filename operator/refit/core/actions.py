@@ -35,13 +35,14 @@ def unchanged(
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One action. A risky one waits for approval; the others hurt nobody and are done at once."""
+    """One action. A risky one waits for approval; the others hurt nobody and are done at once. Of one that is tried, a
+    Job tells beforehand what it would bring."""
 
     risky: bool
     problem: Callable[[Deployment, RequestSeen], Problem | None]
     progress: Callable[[RequestSeen, Scene], Progress]
     start: Start = unchanged
-    estimated: bool = False
+    tried: bool = False
 
 
 def changes(deployment: Deployment, request: RequestSeen) -> tuple[Change, ...]:
@@ -192,12 +193,12 @@ ACTIONS: dict[Action, Rule] = {
     Action.NOTIFY: Rule(risky=False, problem=_no_problem, progress=_at_once(Result.NOTIFIED)),
     Action.SCALE: Rule(risky=False, problem=_scale_problem, start=_scale, progress=_scaled),
     Action.RESTART: Rule(risky=False, problem=_no_problem, start=_restart, progress=_restarted),
-    Action.RETRAIN: Rule(risky=True, problem=_retrain_problem, progress=_retrained, estimated=True),
+    Action.RETRAIN: Rule(risky=True, problem=_retrain_problem, progress=_retrained, tried=True),
     Action.PROMOTE: Rule(
-        risky=True, problem=promote_problem, start=promote, progress=rolled(Result.PROMOTED), estimated=True
+        risky=True, problem=promote_problem, start=promote, progress=rolled(Result.PROMOTED), tried=True
     ),
     Action.ROLLBACK: Rule(
-        risky=True, problem=rollback_problem, start=roll_back, progress=rolled(Result.ROLLED_BACK), estimated=True
+        risky=True, problem=rollback_problem, start=roll_back, progress=rolled(Result.ROLLED_BACK), tried=True
     ),
     Action.CHANGE_CONFIG: Rule(risky=True, problem=config_problem, progress=_reconfigured),
 }

@@ -33,11 +33,12 @@ GRACE_SECONDS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Estimated:
-    """How an estimate stands: a Job to create, or what it told in this pass."""
+    """How an estimate stands: a Job to create, or what was told in this pass; and when to look at it again."""
 
     estimate: Estimate | None = None
     create: Manifest | None = None
     told: ImpactResult | None = None
+    again_after: timedelta | None = None
 
     @property
     def running(self) -> bool:
@@ -53,7 +54,7 @@ def step(deployment: Deployment, request: RequestSeen, config: Config, now: date
         return Estimated(estimate=current)
     job = request.job
     if job is not None and job.state is JobState.ACTIVE:
-        return Estimated(estimate=current)
+        return Estimated(estimate=current, again_after=_deadline(deployment))
     told, why = None, f"Job {current.job} was deleted before it answered"
     if job is not None:
         why = f"Job {job.name} failed; see: kubectl logs -n {deployment.namespace} job/{job.name}"
@@ -70,7 +71,7 @@ def step(deployment: Deployment, request: RequestSeen, config: Config, now: date
 def _ordered(deployment: Deployment, request: RequestSeen, config: Config, now: datetime) -> Estimated:
     monitoring, record = deployment.spec.monitoring, served(deployment.status.history)
     possible = monitoring is not None and record is not None and config.collector_url
-    if not ACTIONS[request.spec.action].estimated or not possible or monitoring is None or record is None:
+    if not ACTIONS[request.spec.action].tried or not possible or monitoring is None or record is None:
         return Estimated()
     # What came before this ModelDeployment was there is about another one of the same name.
     since = max(now - timedelta(hours=monitoring.window.hours), deployment.created)
@@ -81,8 +82,15 @@ def _ordered(deployment: Deployment, request: RequestSeen, config: Config, now: 
         start_time=stamp(now),
     )
     return Estimated(
-        estimate=ordered, create=traced(impact_job(deployment, request, record, ordered, config), request.trace)
+        estimate=ordered,
+        create=traced(impact_job(deployment, request, record, ordered, config), request.trace),
+        again_after=_deadline(deployment),
     )
+
+
+def _deadline(deployment: Deployment) -> timedelta:
+    """How soon to look at an estimate whose Job makes no event any more."""
+    return timedelta(seconds=(deployment.spec.remediation or Remediation()).retraining.trial_seconds + GRACE_SECONDS)
 
 
 def impact_job(

@@ -19,6 +19,7 @@ from refit.api.proposal import PredictedImpact
 from refit.api.reasons import ConditionType
 from refit.api.remediation import Remediation, RemediationMode
 from refit.api.remediationrequest import CLOSED, Decision, RemediationRequestStatus, RequestPhase
+from refit.api.summaries import counted
 from refit.api.times import moment, stamp
 from refit.core.observed import Deployment, RequestSeen
 from refit.core.policy import Band, band
@@ -173,7 +174,7 @@ def _impact(status: RemediationRequestStatus) -> str:
     if outcome is not None and outcome.realised_impact is not None:
         real = outcome.realised_impact
         within = {True: ", as predicted", False: ", not as predicted", None: ""}[real.inside]
-        return f"{real.metric} {real.before} -> {real.after} on {real.rows} rows{within}"
+        return f"{real.metric} {real.before} -> {real.after} on {counted(real.metric, real.rows)}{within}"
     predicted = status.proposal.predicted_impact if status.proposal is not None else None
     return _predicted(predicted) if predicted is not None else ""
 

@@ -160,6 +160,50 @@ class Traffic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What a pod of a predictor counts: seconds of processor time, the sum of its latencies, and how many requests had
+    a latency up to each bound and above the one before."""
+
+    busy_seconds: float
+    latency_seconds: float
+    latencies: tuple[tuple[float, int], ...]
+
+    @property
+    def requests(self) -> int:
+        """Requests that got an answer."""
+        return sum(number for _, number in self.latencies)
+
+    def since(self, before: Counted) -> Counted | None:
+        """What it has counted since then; None if it began anew."""
+        earlier = dict(before.latencies)
+        latencies = tuple((bound, number - earlier.get(bound, 0)) for bound, number in self.latencies)
+        if self.busy_seconds < before.busy_seconds or any(number < 0 for _, number in latencies):
+            return None
+        return Counted(
+            busy_seconds=self.busy_seconds - before.busy_seconds,
+            latency_seconds=self.latency_seconds - before.latency_seconds,
+            latencies=latencies,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What each of a model's pods counted from one moment to another, if they were the same pods at both.
+
+    `problem` is why nothing is known.
+    """
+
+    since: datetime
+    until: datetime
+    pods: tuple[Counted, ...] = ()
+    problem: str = ""
+
+    @property
+    def span(self) -> timedelta:
+        return self.until - self.since
+
+
+@dataclass(frozen=True, kw_only=True)
 class CanarySeen:
     """What there is of a canary: the InferenceGraph, its router, the candidate's InferenceService and its traffic.
 
@@ -226,7 +270,7 @@ class RequestSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """Everything `plan` may look at.
+    """Everything `plan` may look at. `load` is there where somebody waits to know what the pods count.
 
     `guard`, `switch` and `ledger` are empty where all is well; else they say what is wrong with the approval
     guard, who stopped the line and why, and what is wrong with the ledger.
@@ -247,3 +291,4 @@ class Observed:
     serving_installed: bool = True
     proof: Proof | None = None
     canary: CanarySeen | None = None
+    load: Load | None = None

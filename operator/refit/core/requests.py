@@ -15,9 +15,9 @@ from refit.api.outcome import Execution
 from refit.api.proposal import Proposal
 from refit.api.reasons import ConditionType, Reason
 from refit.api.remediation import Remediation, RemediationMode
-from refit.api.remediationrequest import Diagnosis, RequestPhase
+from refit.api.remediationrequest import Action, Diagnosis, RequestPhase
 from refit.api.times import moment, stamp
-from refit.core import entries, execution, impact
+from refit.core import entries, execution, impact, scaling
 from refit.core.actions import ACTIONS
 from refit.core.answers import Answer, Next, answer_to, is_news
 from refit.core.approval import Ruled, Ruling, asked, rule
@@ -71,14 +71,14 @@ def answers(
     """Answers to the requests whose status says something else. `status` is the model's as this pass will write it."""
     contact = (seen.deployment.spec.remediation or Remediation()).approval.escalation_contact or ""
     busy = occupation(seen, status)
-    collected = Answered(status=status)
+    collected = Answered(status=status, again_after=scaling.LATER if seen.load is not None else None)
     for request in seen.requests:
         if request.open:
             following = _next(request, seen, collected.status, diagnosis, alerts, busy, config, now)
             if following.phase == RequestPhase.EXECUTING and not busy:
                 busy = f"{request.name} is being carried out"
         else:
-            late = _late(request, seen, status)
+            late = _late(request, seen, status, now)
             if late is None:
                 continue
             following = late
@@ -112,7 +112,10 @@ def _next(
     ended = end_of(request, seen, now)
     if ended is not None:
         return ended
-    estimated = impact.step(deployment, request, config, now)
+    if spec.action == Action.SCALE:
+        estimated = scaling.step(deployment, request, seen.load, now)
+    else:
+        estimated = impact.step(deployment, request, config, now)
     update: dict[str, Any] = {"estimate": estimated.estimate}
     stated = request.status.diagnosis
     if stated is None and request.ours and request.status.proposal is None:
@@ -127,7 +130,7 @@ def _next(
             message=message,
             update=update,
             create=estimated.create,
-            again_after=_impact_deadline(deployment.spec.remediation),
+            again_after=estimated.again_after,
         )
     anew = proposal(deployment, request, stated, estimated.estimate, estimated.told, seen.guard_version)
     remediation = deployment.spec.remediation
@@ -164,11 +167,6 @@ CLOSING = {
     Ruling.EXPIRED: RequestPhase.EXPIRED,
     Ruling.SUPERSEDED: RequestPhase.SUPERSEDED,
 }
-
-
-def _impact_deadline(remediation: Remediation | None) -> timedelta:
-    """How soon to look at an estimate whose Job makes no event any more."""
-    return timedelta(seconds=(remediation or Remediation()).retraining.trial_seconds + impact.GRACE_SECONDS)
 
 
 def _decided(request: RequestSeen, anew: Proposal, now: datetime) -> Ruled:
@@ -228,13 +226,16 @@ def _follow(request: RequestSeen, scene: Scene, alerts: tuple[AlertSeen, ...], l
     )
 
 
-def _late(request: RequestSeen, seen: Observed, status: ModelDeploymentStatus) -> Next | None:
+def _late(request: RequestSeen, seen: Observed, status: ModelDeploymentStatus, now: datetime) -> Next | None:
     """The realised impact of a request that ended before anybody knew it."""
     outcome = request.status.outcome
     if request.status.phase != RequestPhase.EXECUTED or outcome is None or outcome.realised_impact is not None:
         return None
-    version = next((record.version for record in status.history if begun_by(record, request)), None)
-    found = execution.realised(request.status.proposal, version, status.last_measurement)
+    if request.spec.action == Action.SCALE:
+        found = scaling.realised(seen.deployment, request, seen.load, now)
+    else:
+        version = next((record.version for record in status.history if begun_by(record, request)), None)
+        found = execution.realised(request.status.proposal, version, status.last_measurement)
     if found is None:
         return None
     told = find(request.status.conditions, ConditionType.READY)
@@ -252,7 +253,8 @@ def _finished_job(request: RequestSeen, following: Next) -> tuple[str, ...]:
     """The Job of an estimate that was taken in, or of a request that came to an end."""
     estimate = request.status.estimate
     closed = following.phase not in (RequestPhase.PENDING, RequestPhase.AWAITING_APPROVAL, RequestPhase.EXECUTING)
-    return (estimate.job,) if estimate is not None and request.job is not None and closed else ()
+    job = estimate.job if estimate is not None and request.job is not None and closed else None
+    return (job,) if job is not None else ()
 
 
 def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:

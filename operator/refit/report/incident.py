@@ -9,6 +9,7 @@ from refit.api.orders import ReportedRequest, ReportOrder
 from refit.api.outcome import RealisedImpact
 from refit.api.reasons import ConditionType
 from refit.api.remediationrequest import Action, Decision, RequestPhase
+from refit.api.summaries import counted
 from refit.api.times import moment
 from refit.report.charts import Chart, band
 from refit.report.drift import columns_table, effects_chart, omitted
@@ -226,11 +227,11 @@ def _impact_told(request: ReportedRequest, realised: RealisedImpact | None) -> s
         return f"No impact was predicted{why}."
     name = metric(predicted.metric)
     if realised is None:
-        return f"{name} was predicted by {predicted.method}. What it came to was not measured: too few labels, or not done."
+        return f"{name} was predicted by {predicted.method}. What it came to was not measured: too few labels or requests, or not done."
     change = signed(float(realised.after) - float(realised.before))
     inside = {True: "inside", False: "outside", None: "not compared with"}[realised.inside]
     return (
-        f"{name} changed by {change} on {realised.rows:,} labelled rows. That is {inside} the predicted interval. "
+        f"{name} changed by {change} on {counted(realised.metric, realised.rows)}. That is {inside} the predicted interval. "
         f"Predicted by {predicted.method}."
     )
 

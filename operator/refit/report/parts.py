@@ -12,6 +12,7 @@ from refit.api.outcome import Comparison
 from refit.api.proposal import PredictedImpact
 from refit.api.reasons import ConditionType
 from refit.api.remediationrequest import Decision
+from refit.api.summaries import counted
 from refit.report.charts import Chart, Mark, intervals
 from refit.report.wording import count, cut, digest, metric, number, signed, when
 
@@ -195,7 +196,7 @@ def impact_chart(predicted: PredictedImpact, realised: str | None, rows: int = 0
     )
     if realised is not None:
         marks.append(Mark(name="Realised", value=float(realised), tone="realised"))
-        told += f", {number(realised)} realised on {count(rows)} labelled rows"
+        told += f", {number(realised)} realised on {counted(predicted.metric, rows)}"
     return intervals(marks, f"{told}.")
 
 

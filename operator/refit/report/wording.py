@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from refit.api.metrics import Metric
+from refit.api.proposal import LATENCY
 from refit.api.times import moment
 
 METRICS: dict[Metric, str] = {
@@ -80,6 +81,8 @@ def percent(value: str | float) -> str:
 
 def metric(name: str) -> str:
     """A metric's usual name; what is none of ours stays as it is."""
+    if name == LATENCY:
+        return "Latency in ms"
     return METRICS[Metric(name)] if name in set(Metric) else plain(name)
 
 

@@ -25,6 +25,7 @@ from refit.shell.audit_door import Door
 from refit.shell.echoes import Echoes
 from refit.shell.endpoint import Endpoint
 from refit.shell.guard import Guard
+from refit.shell.loads import Loads
 from refit.shell.metrics import Metrics
 from refit.shell.observe import Sources
 from refit.shell.oversight import Overseer
@@ -105,8 +106,15 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
         await stack.enter_async_context(keeping(keeper))
         guard = Guard(cluster=cluster, identity=settings.identity)
         overseer = Overseer(cluster=cluster, ledger=ledger, guard=guard, identity=settings.identity)
+        endpoint = Endpoint(afresh)
         reconciler = Reconciler(
-            sources=Sources(cluster=cluster, endpoint=Endpoint(afresh), alerts=StoredAlerts(store), overseer=overseer),
+            sources=Sources(
+                cluster=cluster,
+                endpoint=endpoint,
+                alerts=StoredAlerts(store),
+                overseer=overseer,
+                loads=Loads(cluster, endpoint, _now),
+            ),
             ledger=ledger,
             registry=Registry(session, settings.tracking_uri),
             tracer=tracer,

@@ -14,7 +14,16 @@ from refit.core.splitter import weight_of
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
 from refit.shell.jobs_seen import last_words, owned_by, waiting_for
-from refit.shell.services_seen import Prover, environment_of, is_complete, owner_of, rolled_out, service_seen
+from refit.shell.services_seen import (
+    Prover,
+    address_of,
+    environment_of,
+    is_complete,
+    owner_of,
+    pods_of,
+    rolled_out,
+    service_seen,
+)
 
 GRAPH_ARGUMENT = "--graph-json"
 
@@ -43,7 +52,7 @@ async def canary_seen(cluster: Cluster, endpoint: Prover, deployment: Deployment
             proof = await endpoint.prove(service.url, deployment.name, candidate)
         if status.phase == CanaryPhase.SPLITTING:
             traffic = await _traffic(cluster, endpoint, deployment, sha256)
-    pods = await _pods(cluster, namespace, name) if service.manifest is not None or _is_stuck(router) else []
+    pods = await pods_of(cluster, namespace, name) if service.manifest is not None or _is_stuck(router) else []
     return CanarySeen(
         graph=graph,
         graph_since=moment(graph["metadata"]["creationTimestamp"]) if graph is not None else None,
@@ -65,10 +74,6 @@ def _made_of(router: Manifest, graph: Manifest | None) -> bool:
     if graph is not None:
         return owned_by(router, graph["metadata"]["uid"])
     return any(owner.get("kind") == kinds.INFERENCE_GRAPH.kind for owner in owners)
-
-
-async def _pods(cluster: Cluster, namespace: str, deployment: str) -> list[Manifest]:
-    return await cluster.list(kinds.POD, namespace, f"app=isvc.{deployment}")
 
 
 def _is_stuck(router: Manifest | None) -> bool:
@@ -107,10 +112,10 @@ async def _traffic(cluster: Cluster, endpoint: Prover, deployment: Deployment, s
     name = meta.predictor_name(meta.canary_name(deployment.name))
     pods = [
         pod
-        for pod in await _pods(cluster, deployment.namespace, name)
+        for pod in await pods_of(cluster, deployment.namespace, name)
         if environment_of(pod["spec"]).get(jobs.ARTIFACT_SHA256) == sha256
     ]
-    addresses = [_address(pod) for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    addresses = [address_of(pod) for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     found = await endpoint.traffic(tuple(address for address in addresses if address))
     restarted = any(
         status["restartCount"] > 0
@@ -119,9 +124,3 @@ async def _traffic(cluster: Cluster, endpoint: Prover, deployment: Deployment, s
         if status["name"] == inference.CONTAINER
     )
     return replace(found, restarted=(last_words(pods, inference.CONTAINER) or "it said nothing") if restarted else "")
-
-
-def _address(pod: Manifest) -> str:
-    """Of the pod itself; empty while it has none."""
-    ip = (pod.get("status") or {}).get("podIP", "")
-    return f"http://{f'[{ip}]' if ':' in ip else ip}:{inference.PORT}" if ip else ""

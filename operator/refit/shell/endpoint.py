@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -17,13 +19,15 @@ from pydantic import ValidationError
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.events import PROBE_HEADER
 from refit.api.signature import PREDICTION_OUTPUT, PROBABILITIES_OUTPUT, Golden
-from refit.core.observed import Proof, Traffic
+from refit.core.observed import Counted, Proof, Traffic
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 MODEL_PATH = "/refit/v1/model"
 PROBE = {PROBE_HEADER: "golden"}
 METRICS_PATH = "/metrics"
 ANSWERS = "refit_predictor_requests_total"
+LATENCIES = "refit_predictor_request_seconds"
+BUSY = "process_cpu_seconds_total"
 BODY_LIMIT = 1 << 20
 """Bytes that are read of a file or of metrics; a golden file has eight rows at most."""
 
@@ -65,6 +69,13 @@ class Endpoint:
             requests=sum(count for _, count in answers),
             errors=sum(count for code, count in answers if not code.startswith("2")),
         )
+
+    async def counts(self, address: str) -> Counted | str:
+        """What the pod at this address has counted since it started, or why nobody knows."""
+        try:
+            return counts_of((await self._bytes("GET", address + METRICS_PATH)).decode())
+        except (EndpointError, ValueError) as error:
+            return str(error)[:512]
 
     async def _golden(self, record: VersionRecord) -> Golden:
         body = await self._bytes("GET", record.golden.uri)
@@ -123,6 +134,23 @@ def answers_of(metrics: str) -> list[tuple[str, int]]:
         for sample in family.samples
         if sample.name == ANSWERS
     ]
+
+
+def counts_of(metrics: str) -> Counted:
+    """What a predictor counts of its work; raises ValueError if that is not all there."""
+    samples = [sample for family in text_string_to_metric_families(metrics) for sample in family.samples]
+    busy = sum(sample.value for sample in samples if sample.name == BUSY)
+    total = sum(sample.value for sample in samples if sample.name == f"{LATENCIES}_sum")
+    up_to: Counter[float] = Counter()
+    for sample in samples:
+        if sample.name == f"{LATENCIES}_bucket":
+            up_to[float(sample.labels["le"])] += int(sample.value)
+    if not busy or len(up_to) < 2:  # noqa: PLR2004  # one bound tells nothing apart
+        raise ValueError(f"{BUSY} or {LATENCIES} is not among what it counts")
+    bounds = sorted(up_to)
+    numbers = [high - low for low, high in pairwise([0, *(up_to[bound] for bound in bounds)])]
+    latencies = tuple(zip(bounds, numbers, strict=True))
+    return Counted(busy_seconds=busy, latency_seconds=total, latencies=latencies)
 
 
 def request_of(golden: Golden) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from refit.api.deploymentstatus import MeasurementPhase, TrainingPhase, VersionS
 from refit.api.modeldeployment import spec_of
 from refit.api.reports import ReportPhase
 from refit.api.times import moment
-from refit.core import canary, training
+from refit.core import canary, scaling, training
 from refit.core.job import CONTAINER as TRAINER
 from refit.core.measurementjob import CONTAINER as MONITOR
 from refit.core.observed import (
@@ -34,6 +34,7 @@ from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster, KindMissingError
 from refit.shell.canary_seen import canary_seen
 from refit.shell.jobs_seen import own_job
+from refit.shell.loads import Loads
 from refit.shell.oversight import Overseer
 from refit.shell.requests import Key, requests_about
 from refit.shell.services_seen import Prover, rolled_out, service_seen
@@ -73,6 +74,7 @@ class Sources:
     endpoint: Prover
     alerts: Alerts
     overseer: Overseer
+    loads: Loads
 
 
 async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool) -> Observed | None:
@@ -84,6 +86,7 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
     cluster, alerts = sources.cluster, sources.alerts
     manifest = await cluster.get(kinds.MODEL_DEPLOYMENT, namespace, name)
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        sources.loads.forget(key)
         return None
     deployment = parse(manifest, await alerts.asked(*key))
     record = canary.main_version(deployment.status.history, deployment.status.canary)
@@ -99,6 +102,9 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
     remedied = deployment.spec.remediation is not None
     requests = await requests_about(cluster, key) if requested or remedied else ()
     oversight = await sources.overseer.look(deployment, requests, now)
+    load = await sources.loads.look(deployment) if scaling.concerned(deployment, requests, now) else None
+    if load is None:
+        sources.loads.forget(key)
     return Observed(
         deployment=deployment,
         job=job,
@@ -114,6 +120,7 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
         service=service,
         serving_installed=installed,
         proof=proof,
+        load=load,
         canary=await canary_seen(cluster, sources.endpoint, deployment)
         if installed and canary.concerned(deployment)
         else None,

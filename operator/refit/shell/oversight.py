@@ -108,7 +108,7 @@ class Overseer:
 
     async def _job(self, deployment: Deployment, request: RequestSeen) -> JobSeen | None:
         estimate = request.status.estimate
-        if estimate is None or estimate.phase != EstimatePhase.RUNNING:
+        if estimate is None or estimate.job is None or estimate.phase != EstimatePhase.RUNNING:
             return None
         return await own_job(self.cluster, deployment.namespace, estimate.job, deployment.uid, CONTAINER)
 

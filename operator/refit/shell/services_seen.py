@@ -7,7 +7,7 @@ from typing import Protocol
 from refit.api import jobs, meta
 from refit.api.deploymentstatus import VersionRecord
 from refit.core import inference
-from refit.core.observed import Deployment, Manifest, Proof, RolloutSeen, ServiceSeen, Traffic
+from refit.core.observed import Counted, Deployment, Manifest, Proof, RolloutSeen, ServiceSeen, Traffic
 from refit.kube import cluster as kinds
 from refit.kube.cluster import Cluster
 from refit.shell.jobs_seen import last_words, owned_by, waiting_for
@@ -21,6 +21,9 @@ class Prover(Protocol):
 
     async def traffic(self, addresses: tuple[str, ...]) -> Traffic:
         """What the pods at these addresses have answered, all together."""
+
+    async def counts(self, address: str) -> Counted | str:
+        """What the pod at this address has counted since it started, or why nobody knows."""
 
 
 async def service_seen(cluster: Cluster, deployment: Deployment, name: str, sha256: str) -> ServiceSeen:
@@ -52,7 +55,7 @@ async def _rollout(cluster: Cluster, namespace: str, name: str, wanted: str) -> 
     complete = is_complete(manifest) and environment.get(jobs.ARTIFACT_SHA256) == wanted
     message, waiting = "", ""
     if not complete:
-        pods = await cluster.list(kinds.POD, namespace, f"app=isvc.{name}")
+        pods = await pods_of(cluster, namespace, name)
         ours = [pod for pod in pods if environment_of(pod["spec"]).get(jobs.ARTIFACT_SHA256) == wanted]
         message, waiting = last_words(ours, inference.CONTAINER), waiting_for(ours, inference.CONTAINER)
     return RolloutSeen(
@@ -63,6 +66,17 @@ async def _rollout(cluster: Cluster, namespace: str, name: str, wanted: str) -> 
         pod_message=message,
         pod_waiting=waiting,
     )
+
+
+async def pods_of(cluster: Cluster, namespace: str, deployment: str) -> list[Manifest]:
+    """The pods of a Deployment that KServe made."""
+    return await cluster.list(kinds.POD, namespace, f"app=isvc.{deployment}")
+
+
+def address_of(pod: Manifest) -> str:
+    """Of a predictor's pod itself; empty while it has none."""
+    ip = (pod.get("status") or {}).get("podIP", "")
+    return f"http://{f'[{ip}]' if ':' in ip else ip}:{inference.PORT}" if ip else ""
 
 
 def is_complete(deployment: Manifest) -> bool:
