@@ -180,6 +180,17 @@ async def test_a_base_that_nobody_signed_is_found(tmp_path: Path) -> None:
     found.close()
 
 
+@pytest.mark.parametrize("checkpoint", ["", "{}", "[1]", '{"sequence":'])
+async def test_a_base_that_is_no_checkpoint_is_told_in_words(tmp_path: Path, checkpoint: str) -> None:
+    filled(tmp_path / "a.db", 2)
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("INSERT INTO audit_base VALUES (2, '', ?, '', '')", (checkpoint,))
+    found = ledger(tmp_path / "a.db")
+    with pytest.raises(LedgerError, match="checkpoint"):
+        await found.open()
+    found.close()
+
+
 async def test_nothing_is_archived_of_a_chain_that_does_not_hold(tmp_path: Path) -> None:
     filled(tmp_path / "a.db", 4)
     intruder = Intruder(tmp_path / "a.db")

@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from refit.api.entries import EntryKind
 from refit.audit import checkpoints, rows
 from refit.audit.checkpoints import Checkpoint
-from refit.audit.rows import COLUMNS, Line, Row, row_of
+from refit.audit.rows import COLUMNS, LedgerError, Line, Row, row_of
 from refit.audit.tables import AUDIT, BASE
 
 ALL = select(*(AUDIT.c[name] for name in COLUMNS)).order_by(AUDIT.c.sequence)
@@ -90,10 +90,13 @@ def last(connection: Connection, known: int) -> tuple[int, str]:
 
 
 def base(connection: Connection) -> Checkpoint | None:
-    """The checkpoint behind which rows were archived."""
+    """The checkpoint behind which rows were archived; raises LedgerError if what is said of it is none."""
     query = select(BASE.c.checkpoint).order_by(BASE.c.sequence.desc()).limit(1)
     found = connection.execute(query).scalar()
-    return checkpoints.parse(json.loads(found)) if found is not None else None
+    try:
+        return checkpoints.parse(json.loads(found)) if found is not None else None
+    except ValueError as error:
+        raise LedgerError(f"audit_base holds no checkpoint of the audit: {error}") from error
 
 
 def insert_row(connection: Connection, row: Row) -> None:
