@@ -90,7 +90,19 @@ kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.outcome}{"\n"}
 kubectl get mdep heart -n "$namespace" -o jsonpath='{.status.training.comparison}{"\n"}'
 run kubectl get mdep heart -n "$namespace"
 
-say "12. What was done, on whose word, is in a record that can be verified, and in a report"
+say "12. A new answer, and what it rests on: version, file, run, data, and who said yes"
+kill $forward 2>/dev/null || true # it ended at a pod of the version before
+kubectl port-forward -n "$namespace" service/heart-predictor "$port:80" >/dev/null &
+forward=$!
+answer=$(curl --silent --fail-with-body --retry 20 --retry-connrefused --retry-delay 1 "http://localhost:$port/v1/models/heart:predict" -d @request-v1.json)
+echo "$answer"
+answered=$(sed -E 's/.*"id":"([^"]+)".*/\1/' <<<"$answer")
+# The request log is behind by a second or so: it never delays an answer.
+deadline=$((SECONDS + 60))
+until kubectl refit trace "$answered" -n "$namespace" >/dev/null 2>&1 || ((SECONDS > deadline)); do sleep 1; done
+run kubectl refit trace "$answered" -n "$namespace"
+
+say "13. What was done, on whose word, is in a record that can be verified, and in a report"
 run kubectl refit audit list -n "$namespace"
 run kubectl refit audit verify
 # The first report is of what waited for a decision, the second of what came of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ def test_the_demonstration_ends_with_two_real_answers_and_a_repair_that_somebody
         assert "QualityOk=False: f1 " in done.stdout
         assert "Retrain heart; predicted f1 " in done.stdout
         assert '"result":"Retrained"' in done.stdout
+        assert re.search(r"^approved +by alice for sha256:[0-9a-f]{64}$", done.stdout, re.MULTILINE), (
+            "trace ends at her"
+        )
         assert "the chain holds" in done.stdout
         assert "Retrain, Executed" in done.stdout
         assert '"outputs":[{"name":"label","shape":[1],"datatype":"INT64","data":[0]}' in done.stdout
