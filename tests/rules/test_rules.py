@@ -38,6 +38,7 @@ RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "re
 NAMES = sorted({rule["alert"] for rule in ALERTS})
 
 ASKED_FOR = {
+    "RefitAuditRefused",
     "RefitCollectorLoss",
     "RefitDataDrift",
     "RefitDataQuality",

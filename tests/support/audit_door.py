@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from audited import KEYS
 from backends import _service
@@ -25,6 +26,7 @@ from refit.audit.ledger import Ledger
 from refit.kube.live import LiveCluster, connect
 from refit.shell.audit import Keeper, Places
 from refit.shell.audit_door import Door
+from refit.shell.metrics import AuditMetrics
 
 CONTENT = {
     "request": DONE,
@@ -73,7 +75,15 @@ def audit_behind(plane: Guarded, folder: Path, address: str) -> Iterator[Path]:
             cluster, ledger = LiveCluster(api), await _filled(folder)
             stack.callback(ledger.close)
             places = Places(namespace=SYSTEM, copy=str(folder))
-            keeper = Keeper(ledger=ledger, cluster=cluster, session=session, places=places, rows=1, seconds=1)
+            keeper = Keeper(
+                ledger=ledger,
+                cluster=cluster,
+                session=session,
+                places=places,
+                metrics=AuditMetrics(CollectorRegistry()),
+                rows=1,
+                seconds=1,
+            )
             assert await keeper.open()
             assert await keeper.export()
             app = web.Application()

@@ -102,6 +102,8 @@ class Parts:
         self.gauges.tell(*MODEL, Measured(int(datetime.now(UTC).timestamp() * 1e6), self.measurement))
         self.collector.registry.register(self.gauges)
         self.operator.watch_queue(lambda: 3, lambda: 0.5, lambda: 0.2)
+        self.operator.audit.writable.set(1)
+        self.operator.audit.exported.labels("ConfigMap").set(1)
         configuration = configured(
             self.folder, settings({"name": "team", "slack": {"urlFile": "url"}}), url="http://127.0.0.1:9"
         )

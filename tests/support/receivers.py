@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -39,6 +40,8 @@ class Hook:
     url: str = ""
     status: int = 200
     answer: bytes = b""
+    pause: asyncio.Event | None = None
+    """It answers when this is set."""
     got: list[Post] = field(default_factory=list)
 
 
@@ -49,6 +52,8 @@ async def hook() -> AsyncIterator[Hook]:
 
     async def take(request: web.Request) -> web.Response:
         found.got.append(Post(request.path, dict(request.headers), await request.read()))
+        if found.pause is not None:
+            await found.pause.wait()
         return web.Response(status=found.status, headers={"Location": "/elsewhere"}, body=found.answer)
 
     application = web.Application()

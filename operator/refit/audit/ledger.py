@@ -27,7 +27,7 @@ from refit.audit.chain import Mac, link
 from refit.audit.checkpoints import Checkpoint
 from refit.audit.keys import Keys
 from refit.audit.queries import Asked
-from refit.audit.rows import LedgerError, Row, sealable
+from refit.audit.rows import EntryError, LedgerError, Row, sealable
 from refit.audit.verification import Report, told
 
 __all__ = ["Ledger", "LedgerError", "Row"]
@@ -68,6 +68,8 @@ class Ledger:
         self._anchors: tuple[Checkpoint, ...] = ()
         self._refused = ""
         self._closed = False
+        self.problem = "it was not opened yet"
+        """Why no row could be written when that was last known; empty if one could."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="audit-writer")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="audit-reader")
 
@@ -92,14 +94,14 @@ class Ledger:
         checkpoint, and is not written on.
         """
         self._anchors, self._refused = tuple(anchors), ""
-        return await self._in(self._writer, self._verified, writes=True)
+        return await self._in_turn(self._verified)
 
     async def write(self, entry: Entry) -> Row:
         """Writes the entry, or finds that it stands already; raises LedgerError.
 
         An entry of the same request and kind with another digest is no repetition, and is refused.
         """
-        return await self._in(self._writer, lambda connection: self._write(connection, entry), writes=True)
+        return await self._in_turn(lambda connection: self._write(connection, entry))
 
     async def of_requests(self, uids: Iterable[str]) -> tuple[Row, ...]:
         """All rows about these requests, in order; raises LedgerError."""
@@ -129,7 +131,17 @@ class Ledger:
 
     async def checkpoint(self) -> Checkpoint:
         """A signed checkpoint of the last row; raises LedgerError, also if the chain does not hold."""
-        return await self._in(self._writer, self._checkpoint, writes=True)
+        return await self._in_turn(self._checkpoint)
+
+    async def _in_turn(self, act: Callable[[Connection], T]) -> T:
+        """What takes all that a row takes."""
+        try:
+            found = await self._in(self._writer, act, writes=True)
+        except LedgerError as error:
+            self.problem = "" if isinstance(error, EntryError) else str(error)
+            raise
+        self.problem = ""
+        return found
 
     async def _in(self, executor: ThreadPoolExecutor, act: Callable[[Connection], T], *, writes: bool = False) -> T:
         if self._closed:
@@ -204,7 +216,7 @@ class Ledger:
             following = _Head(sequence=found.sequence, hash=found.hash, chained_from=begun)
             connection.info["committed"] = lambda: self._follow(following)
         if found.digest != entry.digest:
-            raise LedgerError(
+            raise EntryError(
                 f"the audit holds an {entry.kind} of this request already, of another proposal (row {found.sequence})"
             )
         return found

@@ -39,6 +39,10 @@ class LedgerError(Exception):
     """The audit cannot be read or written; the message is one line."""
 
 
+class EntryError(LedgerError):
+    """The audit can be written, and does not take this."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """A row as it stands. One that was written before the chain has no hash, no mac and no key."""
@@ -91,11 +95,11 @@ def line(row: Stored) -> bytes:
 
 
 def sealable(row: Row) -> bytes:
-    """The record of a row that is about to be written; raises LedgerError if a field holds what no line can."""
+    """The record of a row that is about to be written; raises EntryError if a field holds what no line can."""
     values = tuple(str(getattr(row, name)) for name in RECORDED)
     for name, value in zip(RECORDED, values, strict=True):
         if SEPARATOR in value or "\n" in value:
-            raise LedgerError(f"{name} of a row of the audit may hold no tab and no end of line: {value[:80]!r}")
+            raise EntryError(f"{name} of a row of the audit may hold no tab and no end of line: {value[:80]!r}")
     return SEPARATOR.join(values).encode()
 
 

@@ -100,6 +100,7 @@ async def run(settings: Settings, intake: IntakeSettings) -> None:
             cluster=cluster,
             session=session,
             places=Places(namespace=namespace, copy=settings.audit_checkpoint_copy),
+            metrics=metrics.audit,
             rows=settings.audit_checkpoint_rows,
             seconds=settings.audit_checkpoint_seconds,
         )

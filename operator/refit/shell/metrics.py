@@ -51,6 +51,23 @@ class Passes:
             self._total.labels(outcome.result).inc()
 
 
+class AuditMetrics:
+    """Whether the audit can be written, and whether somebody else holds how far it went."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.writable = Gauge(
+            "refit_audit_writable",
+            "1 if a row can be written to the audit, 0 if not: then nothing that needs approval is carried out.",
+            registry=registry,
+        )
+        self.exported = Gauge(
+            "refit_audit_checkpoint_exported",
+            "1 if the newest checkpoint of the audit could be put in its place, by place: ConfigMap, copy.",
+            ["place"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """All metrics of the operator, in a registry of their own."""
 
@@ -81,6 +98,7 @@ class Metrics:
         )
         self._jobs = Gauge("refit_training_jobs", "Newest trainings by phase.", ["phase"], registry=self.registry)
         self.models = ModelMetrics(self.registry)
+        self.audit = AuditMetrics(self.registry)
         self._states: dict[tuple[str, str], tuple[str, str]] = {}
 
     def watch_queue(
