@@ -118,6 +118,17 @@ def test_parts_are_verified_by_other_processes(world: World, tmp_path: Path) -> 
     assert judged(unread(), world, walk) == judged(stretch.lines(), world)
 
 
+@pytest.mark.parametrize("error", [OSError, NotImplementedError], ids=lambda one: one.__name__)
+def test_where_there_can_be_no_other_process_the_rows_are_walked_along(world: World, error: type[Exception]) -> None:
+    """Without /dev/shm, say."""
+
+    def run(*_: object) -> list[parts.Piece]:
+        raise error
+
+    lines = as_lines(world.rows)
+    assert judged(lines, world, beside(cut(lines, 10), run)) == judged(lines, world)
+
+
 def test_there_are_parts_where_there_are_processors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 

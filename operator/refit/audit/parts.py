@@ -19,6 +19,8 @@ from typing import Protocol
 from refit.audit.rows import Line, parsed
 from refit.audit.verification import Against, State, Walk, one_by_one
 
+MOST = 8
+"""Processes at the same time. Each takes 11 MiB, and the operator's pod, where the command is run too, has few."""
 EACH = 2
 """Parts for each processor, so that none waits long for the slowest."""
 Divide = Callable[[int], "Sequence[Part]"]
@@ -54,8 +56,9 @@ def on_all_processors(divide: Divide) -> Walk:
 
 
 def processors() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Those that are used."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, MOST)
 
 
 def beside(parts: Sequence[Part], run: Run) -> Walk:
@@ -66,7 +69,7 @@ def beside(parts: Sequence[Part], run: Run) -> Walk:
             found = (
                 _joined(run(partial(_piece, start=state, against=against), parts), state) if len(parts) > 1 else None
             )
-        except (OSError, BrokenProcessPool):  # no process may be started here, or it was ended
+        except (OSError, NotImplementedError, BrokenProcessPool):  # there can be no other process, or it was ended
             found = None
         return found or one_by_one(rows, state, against)
 
