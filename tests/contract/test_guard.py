@@ -159,6 +159,7 @@ def test_the_table_is_as_large_as_it_should_be() -> None:
         pytest.param("retrain heart", "alice", NEW["the phase alone"], 422, "you may change only status.approvals", id="the phase"),
         pytest.param("retrain heart", "root", NEW["a proposal"], 422, "you may change only status.approvals", id="another proposal, by an administrator"),
         pytest.param("retrain heart", "alice", lambda _: {"status": {"proposal": {"approval": {"requesterMayApprove": True}}}}, 422, "you may change only status.approvals", id="other rules for the approval"),
+        pytest.param("retrain heart", "alice", lambda _: {"status": {"decisionsSeen": {"alice": "2026-11-21T12:00:00Z"}}}, 422, "you may change only status.approvals", id="when a decision was seen"),
         pytest.param("retrain heart", "alice", lambda _: {"status": None}, 422, "you may change only status.approvals", id="dropping the status"),
         pytest.param("retrain heart", OPERATOR, NEW["yes"], 422, guard.OPERATOR_MAY_NOT_DECIDE, id="the operator under its own name"),
         pytest.param("retrain heart", OPERATOR, NEW["yes by zoe"], 422, guard.OPERATOR_MAY_NOT_DECIDE, id="the operator under another's"),

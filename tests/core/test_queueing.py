@@ -69,7 +69,9 @@ def test_what_requests_wait_now(pods: list[Counted], expected: float) -> None:
     ("counted", "replicas", "why"),
     [
         pytest.param(pod(LEAST_REQUESTS - 1), 2, "are too few to tell", id="too few requests"),
-        pytest.param(replace(pod(200), busy_seconds=0.0), 2, "its pods count no processor time", id="no processor time"),
+        pytest.param(
+            replace(pod(200), busy_seconds=0.0), 2, "its pods count no processor time", id="no processor time"
+        ),
         pytest.param(pod(2400), 2, "a pod is busy all the time", id="no time is left now"),
         pytest.param(pod(2300), 1, "1 pod might be busy all the time", id="no time might be left"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from life import KEY
 from refit.kube.cluster import CONFIG_MAP, MODEL_DEPLOYMENT
 from repairs import (
@@ -33,6 +35,28 @@ async def test_a_rejection_is_final_and_escalates() -> None:
     [escalated] = [found for found in the(life)["conditions"] if found["type"] == "Escalated"]
     assert escalated["message"] == "Rejected: ml-leads@example.org should look at this"
     assert (life.served(), await ledger(life)) == ("2", [])
+
+
+async def test_when_each_decision_was_first_seen_is_noted_once() -> None:
+    life = await acting(approval={"approvals": 2})
+    ask(life, "Rollback", parameters={"toVersion": 1})
+    await estimated(life)
+    assert "decisionsSeen" not in the(life)
+    decide(life, "dave")
+    await life.look(2)
+    assert the(life)["decisionsSeen"] == {"dave": "2026-11-21T12:01:00Z"}
+    life.now += minutes(3)
+    decide(life, "alice")
+    await life.look()
+    seen = {"alice": "2026-11-21T12:04:00Z", "dave": "2026-11-21T12:01:00Z"}
+    assert (stand(life), the(life)["decisionsSeen"]) == (("Executing", "Executing"), seen)
+    life.now += minutes(1)
+    await life.look()
+    roll_out(life.cluster)
+    await life.look(3)
+    assert (stand(life), the(life)["decisionsSeen"]) == (("Executed", "Executed"), seen)
+    rows = [json.loads(row.content)["decisionsSeen"] for row in await life.ledger.all()]
+    assert rows == [seen, seen], "the intent and the outcome"
 
 
 async def test_nobody_decides_and_the_request_expires() -> None:

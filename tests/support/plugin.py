@@ -242,6 +242,7 @@ def executed() -> Manifest:
             "phase": "Executed",
             "proposal": proposal,
             "conditions": [condition("Ready", "True", "Executed", "version 3 serves", 30)],
+            "decisionsSeen": {"alice": ago(31)},
             "execution": {
                 "startTime": ago(31),
                 "digest": EARLIER,

@@ -244,6 +244,7 @@ DONE = {
             },
             "carol@example.com": {"decision": "Approved", "proposalDigest": PROPOSED, "groups": ["ml-approvers"]},
         },
+        "decisionsSeen": {"alice@example.com": "2026-11-13T07:55:00Z", "carol@example.com": "2026-11-13T07:48:12Z"},
         "execution": {
             "startTime": "2026-11-13T07:56:00Z",
             "digest": PROPOSED,
@@ -351,6 +352,7 @@ def hostile(kind: ReportKind) -> ReportOrder:
                 each: {"decision": "Rejected", "proposalDigest": PROPOSED, "reason": each, "groups": [each]}
                 for each in HOSTILE
             },
+            "decisionsSeen": dict.fromkeys(HOSTILE, "2026-11-13T07:48:12Z"),
         },
     }
     versions = [version(number, reason=HOSTILE[number], algorithm=HOSTILE[number][:64]) for number in range(1, 7)]

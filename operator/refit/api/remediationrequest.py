@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from refit.api.base import (
+    ATOMIC,
     ApiModel,
     Choice,
     ColumnName,
@@ -191,7 +192,11 @@ KEYED_BY_USER = rule("self.all(k, size(k) > 0 && size(k) <= 256)", "a key is a u
 
 
 class RemediationRequestStatus(ApiModel):
-    """Where the request stands. `approvals` is keyed by the authenticated user and never written by the operator."""
+    """Where the request stands. `approvals` is keyed by the authenticated user and never written by the operator.
+
+    `decisionsSeen` is when the operator first saw the decision of each: never before it was made, and later by as long
+    as the operator was away. The API server's audit log has the moment itself.
+    """
 
     observed_generation: Annotated[int, Field(ge=-1)] = -1
     phase: RequestPhase | None = None
@@ -202,6 +207,7 @@ class RemediationRequestStatus(ApiModel):
     approvals: (
         Annotated[dict[str, ApprovalEntry], Field(max_length=16, json_schema_extra=rules(KEYED_BY_USER))] | None
     ) = None
+    decisions_seen: Annotated[dict[str, Time], Field(max_length=16, json_schema_extra=ATOMIC)] | None = None
     estimate: Estimate | None = None
     execution: Execution | None = None
     outcome: Outcome | None = None

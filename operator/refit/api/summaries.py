@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refit.api.objects import Request
 from refit.api.proposal import LATENCY, ApprovalRule, PredictedImpact
-from refit.api.remediationrequest import Decision
+from refit.api.remediationrequest import ApprovalEntry, Decision, RemediationRequestStatus
 
 
 def action(request: Request) -> str:
@@ -37,6 +37,13 @@ def predicted(impact: PredictedImpact | None) -> str:
 def counted(metric: str, rows: int) -> str:
     """What a realised impact rests on: labelled rows, or for how soon answers came the requests themselves."""
     return f"{rows:,} requests" if metric == LATENCY else f"{rows:,} labelled rows"
+
+
+def decisions(status: RemediationRequestStatus) -> list[tuple[str, ApprovalEntry, str]]:
+    """Who decided what, and when that was first seen, in this order; the time is empty where nobody noted it."""
+    seen = status.decisions_seen or {}
+    found = [(user, entry, seen.get(user, "")) for user, entry in sorted((status.approvals or {}).items())]
+    return sorted(found, key=lambda decided: decided[2])
 
 
 def short(number: str) -> str:

@@ -13,7 +13,7 @@ from refit.api.proposal import ApprovalRule
 from refit.api.reasons import ConditionType
 from refit.api.remediation import RemediationMode
 from refit.api.remediationrequest import Decision, RequestPhase
-from refit.api.summaries import action, counted, expiry, needed, predicted, short, yes
+from refit.api.summaries import action, counted, decisions, expiry, needed, predicted, short, yes
 from refit.api.times import age, until
 from refit.cli import advice
 from refit.cli.session import Result, Session, StopError
@@ -188,10 +188,11 @@ def _reasons(request: Request) -> list[str]:
 def _decisions(request: Request) -> list[str]:
     proposal = request.status.proposal
     told = []
-    for user, entry in sorted((request.status.approvals or {}).items()):
+    for user, entry, seen in decisions(request.status):
         verb = "approved" if entry.decision == Decision.APPROVED else "rejected"
         older = " an earlier proposal" if proposal is not None and entry.proposal_digest != proposal.digest else ""
-        told.append(f"{user} {verb}{older}{f': {_closed(entry.reason)}' if entry.reason else '.'}")
+        when = f", seen {seen}" if seen else ""
+        told.append(f"{user} {verb}{older}{when}{f': {_closed(entry.reason)}' if entry.reason else '.'}")
     if proposal is not None and request.phase == RequestPhase.AWAITING_APPROVAL:
         told.append(f"It needs {needed(proposal.approval or ApprovalRule(), yes(request))}.")
     return told

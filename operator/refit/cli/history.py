@@ -6,8 +6,9 @@ from argparse import Namespace
 
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.differences import Difference, between, differences
-from refit.api.objects import Model
-from refit.api.summaries import action, short
+from refit.api.objects import Model, Request
+from refit.api.remediationrequest import Decision
+from refit.api.summaries import action, decisions, short
 from refit.cli.services import AwayError, mlflow_run, parameters
 from refit.cli.session import MISUSE, Result, Session, StopError
 from refit.cli.terminal import printable, table
@@ -21,7 +22,8 @@ async def history(session: Session, given: Namespace) -> Result:
     records = sorted(model.status.history, key=lambda record: -record.version)
     if not records:
         return Result(text=f"{model.name} has no version yet", data=[])
-    heads = ("VERSION", "STATE", "METRIC", "ALGORITHM", "SINCE", "UNTIL", "WHY", "REQUEST")
+    requests = {one.name: one for one in await session.requests() if one.about(model)}
+    heads = ("VERSION", "STATE", "METRIC", "ALGORITHM", "SINCE", "UNTIL", "WHY", "REQUEST", "APPROVED BY")
     rows = [
         (
             one.version,
@@ -32,12 +34,20 @@ async def history(session: Session, given: Namespace) -> Result:
             one.until or "-",
             ": ".join(part for part in (one.reason, one.message) if part) or "-",
             one.request or "-",
+            _approved(requests.get(one.request or "")),
         )
         for one in records
     ]
     return Result(
         text=table(heads, rows, coloured=session.terminal.colours), data=[record.wire() for record in records]
     )
+
+
+def _approved(request: Request | None) -> str:
+    """Who said yes to it and when; nothing of a request that is gone, or of what nobody had to ask for."""
+    said = decisions(request.status) if request is not None else []
+    yes = [f"{user} {seen}".rstrip() for user, entry, seen in said if entry.decision == Decision.APPROVED]
+    return ", ".join(yes) or "-"
 
 
 async def diff(session: Session, given: Namespace) -> Result:

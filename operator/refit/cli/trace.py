@@ -9,7 +9,7 @@ from typing import Any
 from refit.api.deploymentstatus import VersionRecord
 from refit.api.events import AUDIENCE
 from refit.api.objects import Model, Request
-from refit.api.summaries import action, short
+from refit.api.summaries import action, decisions, short
 from refit.api.times import moment, stamp
 from refit.cli.services import AwayError, Service, mlflow_run, prediction, settings
 from refit.cli.session import Result, Session, StopError
@@ -83,9 +83,9 @@ def chain(
     rows.append(("request", f"{request.name}: {action(request)}, asked by {request.spec.requested_by}"))
     proposal = request.status.proposal
     rows.append(("proposal", proposal.digest if proposal is not None else None))
-    for user, entry in sorted((request.status.approvals or {}).items()):
-        reason = f": {entry.reason}" if entry.reason else ""
-        rows.append((str(entry.decision).lower(), f"by {user} for {entry.proposal_digest}{reason}"))
+    for user, entry, seen in decisions(request.status):
+        reason, when = f": {entry.reason}" if entry.reason else "", f", seen {seen}" if seen else ""
+        rows.append((str(entry.decision).lower(), f"by {user} for {entry.proposal_digest}{when}{reason}"))
     if not request.status.approvals:
         automatic = proposal is not None and proposal.automatic
         rows.append(("approved", "by nobody: an automatic action" if automatic else "by nobody"))

@@ -54,11 +54,19 @@ def answer_to(
             **following.update,
             "alerts": _told(request, alerts) if request.ours and request.open else request.status.alerts,
             "phase": following.phase,
+            "decisions_seen": decisions_seen(request.status, now) if request.open else request.status.decisions_seen,
             "observed_generation": request.generation,
             "conditions": merge(request.status.conditions, _conditions(request, following, contact, now)),
         }
     )
     return Answer(request=request, status=status, entry=following.entry)
+
+
+def decisions_seen(status: RemediationRequestStatus, now: datetime) -> dict[str, str] | None:
+    """When the decision of each was seen first. The API server notes when a client wrote to an object, but one time for
+    all who use the same client, and a client may write that itself."""
+    before = status.decisions_seen or {}
+    return {user: before.get(user, stamp(now)) for user in sorted(status.approvals or {})} or None
 
 
 ESCALATING = (RequestPhase.REJECTED, RequestPhase.EXPIRED, RequestPhase.FAILED)

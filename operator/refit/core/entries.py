@@ -63,6 +63,7 @@ def _entry(
             "actor": spec.requested_by,
             "approvers": list(execution.approvers) if execution is not None else [],
             "approvals": {user: entry.wire() for user, entry in (request.status.approvals or {}).items()},
+            "decisionsSeen": status.decisions_seen or {},
             "diagnosis": status.diagnosis.wire() if status.diagnosis is not None else None,
             "proposal": proposal.wire() if proposal is not None else None,
             **more,

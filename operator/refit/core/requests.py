@@ -19,7 +19,7 @@ from refit.api.remediationrequest import Action, Diagnosis, RequestPhase
 from refit.api.times import moment, stamp
 from refit.core import entries, execution, impact, scaling
 from refit.core.actions import ACTIONS
-from refit.core.answers import Answer, Next, answer_to, is_news
+from refit.core.answers import Answer, Next, answer_to, decisions_seen, is_news
 from refit.core.approval import Ruled, Ruling, asked, rule
 from refit.core.configchange import applied
 from refit.core.course import Scene
@@ -187,6 +187,7 @@ def _begin(request: RequestSeen, scene: Scene, decided: Ruled, update: dict[str,
         approvers=decided.approvers,
         from_version=serving.version if serving is not None else None,
     )
+    update["decisions_seen"] = decisions_seen(request.status, scene.now)
     whole = request.status.model_copy(update=update)
     return Next(
         phase=RequestPhase.EXECUTING,

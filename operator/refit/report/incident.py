@@ -9,7 +9,7 @@ from refit.api.orders import ReportedRequest, ReportOrder
 from refit.api.outcome import RealisedImpact
 from refit.api.reasons import ConditionType
 from refit.api.remediationrequest import Action, Decision, RequestPhase
-from refit.api.summaries import counted
+from refit.api.summaries import counted, decisions
 from refit.api.times import moment
 from refit.report.charts import Chart, band
 from refit.report.drift import columns_table, effects_chart, omitted
@@ -182,9 +182,13 @@ def timeline(order: ReportOrder, request: ReportedRequest) -> tuple[Moment, ...]
         impact = status.proposal.predicted_impact if status.proposal is not None else None
         told = f"predicted by {impact.method}" if impact is not None else status.estimate.message
         add(status.estimate.start_time, "What it would bring was measured", told)
-    who = decided(request)
-    approvers = [user for user, entry in (status.approvals or {}).items() if entry.decision == Decision.APPROVED]
-    add(who.since, who.told, f"{len(approvers)} of {_needed(request)} needed", "good")
+    yes = 0
+    for user, entry, seen in decisions(status):
+        agreed = entry.decision == Decision.APPROVED
+        yes += agreed
+        count = f"{yes} of {_needed(request)} needed" if agreed else ""
+        told = ": ".join(part for part in (count, entry.reason) if part)
+        add(seen, f"{entry.decision} by {user}", told, "good" if agreed else "bad")
     execution, training = status.execution, order.training
     if execution is not None:
         begun = f"from version {execution.from_version}, " if execution.from_version else ""

@@ -12,7 +12,7 @@ from refit.api.outcome import Comparison
 from refit.api.proposal import PredictedImpact
 from refit.api.reasons import ConditionType
 from refit.api.remediationrequest import Decision
-from refit.api.summaries import counted
+from refit.api.summaries import counted, decisions
 from refit.report.charts import Chart, Mark, intervals
 from refit.report.wording import count, cut, digest, metric, number, signed, when
 
@@ -110,24 +110,25 @@ def versions_table(records: Sequence[VersionRecord], most: int) -> Table:
 
 
 def approvals_table(request: ReportedRequest) -> Table | None:
-    """Who decided what, each with the digest of what they were shown."""
-    entries = sorted((request.status.approvals or {}).items())
-    if not entries:
+    """Who decided what and when, each with the digest of what they were shown."""
+    found = decisions(request.status)
+    if not found:
         return None
     return Table(
         caption="Decisions, each by one person for one proposal",
-        columns=("Person", "Decision", "For the proposal", "Through the groups", "Reason given"),
-        kinds=(TEXT, TEXT, CODE, TEXT, TEXT),
-        widths=(22, 11, 16, 18, 33),
+        columns=("Person", "Decision", "First seen", "For the proposal", "Through the groups", "Reason given"),
+        kinds=(TEXT, TEXT, TEXT, CODE, TEXT, TEXT),
+        widths=(20, 11, 14, 15, 15, 25),
         rows=tuple(
             (
                 user,
                 str(entry.decision),
+                when(seen),
                 digest(entry.proposal_digest),
                 ", ".join(entry.groups or ()),
                 entry.reason or "",
             )
-            for user, entry in entries
+            for user, entry, seen in found
         ),
     )
 
