@@ -33,7 +33,7 @@ def test_the_demonstration_ends_with_two_real_answers_and_a_repair_that_somebody
         assert "QualityOk=False: f1 " in done.stdout
         assert "Retrain heart; predicted f1 " in done.stdout
         assert '"result":"Retrained"' in done.stdout
-        assert re.search(r"^approved +by alice for sha256:[0-9a-f]{64}$", done.stdout, re.MULTILINE), (
+        assert re.search(r"^approved +by alice for sha256:[0-9a-f]{64}, seen ", done.stdout, re.MULTILINE), (
             "trace ends at her"
         )
         assert "the chain holds" in done.stdout

@@ -44,7 +44,7 @@ def rows() -> list[Row]:
 def model(space: Space) -> Iterator[Space]:
     """One model that is watched and may be repaired; the operator runs afterwards, whatever a test did to it."""
     columns = yaml.safe_load((EXAMPLES / "heart.yaml").read_text())["spec"]["data"]["columns"]
-    spec = heart(data={"columns": columns}, serving={"requestLog": {"mode": "All"}})
+    spec = heart(data={"columns": columns}, serving={"requestLog": {"mode": "All"}, "maxReplicas": 2})
     space.declare("heart", spec | {"monitoring": MONITORING, "remediation": REMEDIATION})
     space.becomes_ready("heart", 400)
     yield space
@@ -71,7 +71,7 @@ def bob(model: Space, tmp_path_factory: pytest.TempPathFactory) -> Person:
 @pytest.fixture(scope="module")
 def forgotten(model: Space, bob: Person) -> str:
     """A request that nobody decides on, made first: its five minutes pass while the other tests run."""
-    return ask(model, bob, "forgotten", "ChangeConfig", {"config": {"serving.maxReplicas": "2"}}, expires=301)
+    return ask(model, bob, "forgotten", "ChangeConfig", {"config": {"serving.maxReplicas": "3"}}, expires=301)
 
 
 def ask(
@@ -276,6 +276,21 @@ def test_safe_actions_wait_for_nobody(model: Space, bob: Person) -> None:
     assert [row for row in audited(model) if row[1] == "fresh"] == [("Intent", "fresh"), ("Outcome", "fresh")]
 
 
+def test_more_pods_are_foretold_made_and_taken_back_without_a_failed_request(model: Space, bob: Person) -> None:
+    with loaded(model, "heart", RECORD, pause=0.05) as load:
+        ask(model, bob, "wider", "Scale", {"replicas": 2})
+        found = comes_to(model, "wider", "Executed")
+        ask(model, bob, "narrower", "Scale", {"replicas": 1})
+        comes_to(model, "narrower", "Executed")
+        seen = counted(model, load)
+    impact = found["proposal"]["predictedImpact"]
+    assert impact["metric"] == "latency_ms"
+    assert 0 < float(impact["low"]) <= float(impact["predicted"]) <= float(impact["high"])
+    assert float(impact["predicted"]) <= float(impact["now"]), "half as much for each pod to do"
+    assert found["outcome"]["after"] == "2 replicas"
+    assert seen["failures"] == []
+
+
 def test_what_nobody_decided_expires(model: Space, forgotten: str) -> None:
     found = comes_to(model, forgotten, "Expired", 310)
-    assert (found.get("execution"), model.deployment("heart")["spec"]["serving"].get("maxReplicas", 1)) == (None, 1)
+    assert (found.get("execution"), model.deployment("heart")["spec"]["serving"]["maxReplicas"]) == (None, 2)
