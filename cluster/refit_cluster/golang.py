@@ -36,6 +36,9 @@ class Program:
     packages: dict[str, str]
     first_time: str
     ldflags: str = ""
+    tags: str = ""
+    published: tuple[str, ...] = ()
+    """For COPY: modules that its go.mod replaces by folders of its repository, and that are published beside it."""
 
     def directory(self, places: Places) -> Path:
         return places.binaries(self.name, self.version)
@@ -97,6 +100,19 @@ KSERVE = Program("kserve", "github.com/kserve/kserve", versions.KSERVE, How.COPY
 KSERVE_ROUTER = Program(
     "kserve-router", "github.com/kserve/kserve", versions.KSERVE, How.COPY, {"router": "./cmd/router"}, "30 s"
 )
+PROMETHEUS_OPERATOR = Program(
+    "prometheus-operator",
+    "github.com/prometheus-operator/prometheus-operator",
+    versions.PROMETHEUS_OPERATOR,
+    How.COPY,
+    # Its own go.mod asks for this Prometheus, and most of it is in the operator already.
+    {"operator": "./cmd/operator", "prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    "3 min",
+    tags="remove_all_sd,enable_kubernetes_sd",
+    published=tuple(
+        f"github.com/prometheus-operator/prometheus-operator/pkg/{name}" for name in ("apis/monitoring", "client")
+    ),
+)
 
 
 def go() -> Path:
@@ -151,7 +167,12 @@ def build(program: Program, places: Places) -> None:
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    flags = ["-trimpath", "-ldflags", f"-s -w {program.ldflags}".strip()]
+    flags = [
+        "-trimpath",
+        "-ldflags",
+        f"-s -w {program.ldflags}".strip(),
+        *(["-tags", program.tags] if program.tags else []),
+    ]
     env = {"CGO_ENABLED": "0", "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -buildvcs=false".strip(), "GOWORK": "off"}
     if program.how is How.INSTALL:
         for package in program.packages.values():
@@ -181,6 +202,8 @@ def _prepared(program: Program, places: Places, env: dict[str, str]) -> Path:
         shutil.copytree(module["Dir"], source, ignore=shutil.ignore_patterns("vendor"), copy_function=_writable_copy)
         for directory in [source, *(path for path in source.rglob("*") if path.is_dir())]:
             directory.chmod(0o755)
+        if program.published:
+            run([go(), "mod", "edit", *(f"-dropreplace={name}" for name in program.published)], cwd=source, env=env)
         return source
     source.mkdir(parents=True)
     (source / "go.mod").write_text(wrapper_go_mod(program, Path(module["GoMod"]).read_text()))

@@ -13,6 +13,8 @@ REGISTRY = "v3.1.2"
 HELM = "v3.21.4"
 KSERVE = "v0.20.0"
 KSERVE_STORAGE = "0.21.0"
+# A version of which every module, nested ones too, could be had; it is built with a Prometheus that its go.mod names.
+PROMETHEUS_OPERATOR = "v0.92.1"
 
 DEBIAN = "bookworm"
 # As that Debian has them; a published image of the same version stands in where one can be pulled.
