@@ -51,7 +51,7 @@ async def read(request: web.Request) -> bytes:
 def document(raw: bytes) -> dict[str, Any]:
     """The JSON object of a body."""
     try:
-        found = json.loads(raw.decode(), parse_constant=_no_constant)
+        found = _DECODER.decode(raw.decode())
     except UnicodeDecodeError:
         raise RefusedError(400, "the body is not UTF-8") from None
     except RecursionError:
@@ -61,6 +61,8 @@ def document(raw: bytes) -> dict[str, Any]:
         raise RefusedError(400, f"the body is not JSON{place}") from None
     if not isinstance(found, dict):
         raise RefusedError(400, "the body must be a JSON object")
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return found  # it can not be deeper than that, and most are not
     level: list[Any] = [found]
     for _ in range(MAX_DEPTH):
         level = [
@@ -104,6 +106,9 @@ def _text(message: str) -> str:
 
 def _no_constant(_: str) -> NoReturn:
     raise ValueError
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _too_large() -> RefusedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,6 @@ from refit.intake.callers import Callers
 from refit.intake.credentials import SecretFile
 from refit.intake.ledger import SignedEvent, Tally
 from refit.intake.metrics import IntakeMetrics
-from refit.intake.records import Outcome
 from refit.intake.refused import RefusedError
 from refit.intake.signatures import verify, verify_github
 from refit.intake.store import AlertStore
@@ -177,5 +177,5 @@ async def _nothing_here(_: web.Request) -> Answer:
 
 def _answer(tally: Tally) -> dict[str, Any]:
     """Counts by outcome, without those that are none."""
-    found: dict[str, Any] = {outcome.value: number for outcome in Outcome if (number := tally.outcomes.count(outcome))}
+    found: dict[str, Any] = dict(Counter(map(str, tally.outcomes)))
     return found | ({"held": tally.held} if tally.held else {})

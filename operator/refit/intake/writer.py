@@ -81,10 +81,11 @@ class Writer:
                 raise BusyError("too much waits to be stored")
             self._bytes += size
             self._waiting.append(Task(entry, size, answer))
-            self._wake.notify()
+            # For the others in between the thread would wake for nothing, and take Python's lock to find that out.
+            if len(self._waiting) in (1, self._limits.batch):
+                self._wake.notify()
         self._observe_queue(self._bytes)
-        # What was taken is written even if the sender hangs up.
-        return await asyncio.shield(answer)
+        return await answer  # what was taken is written even if the sender hangs up and this is cancelled
 
     async def close(self) -> None:
         """Writes what waits, and ends."""
