@@ -17,7 +17,7 @@ def _by_soname() -> Iterator[None]:
     would run ldconfig, a compiler and a linker, which is a fifth of a second in all."""
     search = ctypes.util.find_library
     if sys.platform == "linux":
-        ctypes.util.find_library = lambda _name: None
+        ctypes.util.find_library = lambda name: None  # noqa: ARG005  # the name of its parameter is part of its type
     try:
         yield
     finally:
