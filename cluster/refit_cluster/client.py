@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import select
+import socket
 import ssl
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,8 +28,6 @@ from refit_cluster.shell import HarnessError
 APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-IDLE_SECONDS = 20.0
-"""A connection that was not used for longer is not trusted to be open still."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -66,7 +65,6 @@ class Client:
         address = urlsplit(server["server"])
         if address.hostname is None:
             raise HarnessError(f"{kubeconfig} names no server")
-        self._used = time.monotonic()
         self._headers = {"Accept": JSON}
         if "token" in user:
             self._headers["Authorization"] = f"Bearer {user['token']}"
@@ -123,16 +121,15 @@ class Client:
         headers = {**self._headers, "Accept": accept, **({"Content-Type": content} if sent is not None else {})}
         try:
             answer = self._exchange(method, target, sent, headers)
-        except (http.client.HTTPException, ConnectionError, TimeoutError):
+        except (http.client.HTTPException, OSError):
             # The next request starts on a new connection; this one is not repeated, for it may have had its effect.
             self._connection.close()
             raise
         return answer
 
     def _exchange(self, method: str, target: str, sent: bytes | None, headers: Mapping[str, str]) -> Answer:
-        if time.monotonic() - self._used > IDLE_SECONDS:
-            self._connection.close()  # the server may have done so; the request opens another
-        self._used = time.monotonic()
+        if _ended(self._connection.sock):
+            self._connection.close()  # the request opens another
         self._connection.request(method, target, body=sent, headers=headers)
         response = self._connection.getresponse()
         text = response.read()
@@ -142,6 +139,15 @@ class Client:
         except ValueError:
             body = {"message": text.decode(errors="replace")}
         return Answer(response.status, body if isinstance(body, dict) else {"items": body}, warnings)
+
+
+def _ended(kept: socket.socket | None) -> bool:
+    """The server has closed it, as one does that was stopped: between requests there is nothing else to read."""
+    if kept is None:
+        return False
+    waiting = select.poll()
+    waiting.register(kept, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _chosen(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
