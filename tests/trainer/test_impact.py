@@ -136,6 +136,10 @@ def test_versions_are_ranked_by_what_they_would_have_answered(estimates: Estimat
     assert found.predicted.predicted == found.ranking[0].value
     assert float(found.predicted.now) < 0.5 < float(found.predicted.low) < float(found.predicted.high) < 1
     assert found.predicted.method == "replay of version 1 on 500 labelled requests, bootstrap"
+    _, other = estimates.run(bad, "Rollback", versions=versions, toVersion=3)
+    assert other.predicted is not None
+    assert (other.ranking, other.predicted.predicted) == (found.ranking, found.ranking[1].value), "of the one asked for"
+    assert other.predicted.method == "replay of version 3 on 500 labelled requests, bootstrap"
 
 
 def test_without_labels_it_says_so_and_how_often_they_agree(estimates: Estimates) -> None:

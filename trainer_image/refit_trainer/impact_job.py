@@ -142,6 +142,7 @@ def _of_versions(
         requests,
         spec.training.selection.metric,
         spec.data.split.seed,
+        wanted.to_version,
     )
     return ImpactResult(key=wanted.key, predicted=found.impact, ranking=found.ranking, message=found.message)
 

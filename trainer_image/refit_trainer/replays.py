@@ -25,7 +25,7 @@ METHOD = "replay"
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """The versions, the best first, and what the best would bring; without labels only what can be said."""
+    """The versions, the best first, and what the one that is asked for would bring, else the best."""
 
     impact: PredictedImpact | None = None
     ranking: tuple[RankedVersion, ...] = ()
@@ -33,9 +33,15 @@ class Replayed:
 
 
 def replayed(
-    serving: Version, versions: tuple[Version, ...], requests: Requests, metric: Metric, seed: int
+    serving: Version,
+    versions: tuple[Version, ...],
+    requests: Requests,
+    metric: Metric,
+    seed: int,
+    wanted: int | None = None,
 ) -> Replayed:
-    """Every version on the same labelled requests, none of which any of them was fitted on."""
+    """Every version on the same labelled requests, none of which any of them was fitted on; `wanted` is the number of the
+    one that is asked for."""
     able = tuple(version for version in versions if _logged(version, requests.labelled))
     unable = "".join(
         f"; version {version.number} asks for a column that is not logged"
@@ -58,16 +64,19 @@ def replayed(
         return Replayed(message=f"{metric} has no meaning on {len(rows)} labelled requests{unable}")
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     ranking = tuple(sorted((each for each in ranked if each is not None), key=lambda each: sign * float(each.value)))
-    best = ranking[0]
+    chosen = next((each for each in ranking if each.version == wanted), ranking[0] if wanted is None else None)
+    asked = f"{len(able)} versions asked again{unable}"
+    if chosen is None:
+        return Replayed(ranking=ranking, message=f"version {wanted} could not be asked; {asked}")
     impact = PredictedImpact(
         metric=metric.value,
         now=number(now.value),
-        predicted=best.value,
-        low=best.low,
-        high=best.high,
-        method=f"{METHOD} of version {best.version} on {len(rows)} labelled requests, bootstrap",
+        predicted=chosen.value,
+        low=chosen.low,
+        high=chosen.high,
+        method=f"{METHOD} of version {chosen.version} on {len(rows)} labelled requests, bootstrap",
     )
-    return Replayed(impact=impact, ranking=ranking, message=f"{len(able)} versions asked again{unable}")
+    return Replayed(impact=impact, ranking=ranking, message=asked)
 
 
 def _ranked(version: Version, rows: Rows, classes: tuple[str, ...], metric: Metric, seed: int) -> RankedVersion | None:

@@ -54,8 +54,8 @@ class RetrainingOrder(ApiModel):
 class ImpactOrder(ApiModel):
     """An estimate of what an action would bring, on the requests of the window.
 
-    `serving` is what answers now, `versions` are those that one could return to or promote, and
-    `budget_seconds` is how long a trial training may take.
+    `serving` is what answers now, `versions` are those that one could return to or promote, `to_version` is
+    the one that the action is about, and `budget_seconds` is how long a trial training may take.
     """
 
     key: Word
@@ -63,6 +63,7 @@ class ImpactOrder(ApiModel):
     window: EvidenceWindow
     serving: VersionOrder
     versions: Annotated[tuple[VersionOrder, ...], Field(max_length=20)] = ()
+    to_version: Annotated[int, Field(ge=1)] | None = None
     rows: RowsRule = RowsRule.APPEND
     budget_seconds: Annotated[int, Field(ge=10, le=3600)] = 120
 

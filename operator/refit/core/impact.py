@@ -105,6 +105,7 @@ def impact_job(
         window=ordered.window,
         serving=version_order(record),
         versions=_versions(deployment, request),
+        to_version=request.spec.parameters.to_version,
         rows=retraining.rows,
         budget_seconds=retraining.trial_seconds,
     )
