@@ -4,6 +4,8 @@
 
 Windows are rows of the Ames sample drawn with replacement: 20 of its columns, 12 numbers and 8 categories, many with
 ties and rare values. Each twenty have a reference of their own, of 1,000 rows drawn likewise, so nothing has changed.
+Then the same with the neighbourhoods as segments, of a quarter as many windows; and a shift in the one that has a
+seventh of the rows.
 What a verdict costs is taken in processes of their own, one after the other, from the same two files.
 """
 
@@ -47,13 +49,18 @@ TYPES = dict.fromkeys(NUMBERS, ColumnType.NUMBER) | dict.fromkeys(CATEGORIES, Co
 SIZES = (30, 100, 300, 1_000, 10_000)
 REFERENCE = 1_000
 WINDOWS_PER_REFERENCE = 20
+SEGMENT_COLUMN, SEGMENT = "Neighborhood", "North_Ames"
+SEGMENT_SIZES = (300, 1_000, 10_000)
+SEGMENT_POWER_SIZES = (1_000, 10_000)
 SPEC = Monitoring.model_validate({"window": {"minRows": 30}})
+BY_SEGMENT = SPEC.model_copy(update={"segment_column": SEGMENT_COLUMN})
 SHIFTED, REPLACED = "Gr_Liv_Area", "Foundation"
 POWER_WINDOWS = 50
 POWER = 0.9
 STEPS = np.round(np.geomspace(0.03, 3.0, 21), 3)
 
 Change = Callable[[dict[str, Any], np.random.Generator], None]
+Found = Callable[[Measurement], bool]
 
 
 def run(windows: int = 2000, theirs: int = 40, rows: int = 1_000_000) -> list[dict[str, Any]]:
@@ -62,8 +69,11 @@ def run(windows: int = 2000, theirs: int = 40, rows: int = 1_000_000) -> list[di
     found: list[Figure] = []
     for count in SIZES:
         found += _false_alarms(population, count, windows, theirs)
+    for count in SEGMENT_SIZES:
+        found.append(_false_alarms_by_segment(population, count, max(1, windows // 4)))
     for count in SIZES:
         found += _power(population, count)
+    found += [_power_within(population, count) for count in SEGMENT_POWER_SIZES]
     return [figure.record() for figure in (*found, *_cost(rows))]
 
 
@@ -84,6 +94,46 @@ def _false_alarms(population: dict[str, Any], count: int, windows: int, theirs: 
     return figures
 
 
+def _false_alarms_by_segment(population: dict[str, Any], count: int, windows: int) -> Figure:
+    flagged, compared = 0, []
+    for _, profile, window in _drawn(population, count, windows):
+        measured = _measured(profile, window, BY_SEGMENT)
+        flagged += measured.verdict is Verdict.DRIFT
+        compared.append(sum(not segment.lacking for segment in measured.segments))
+    said = (
+        f"windows of {count:,} unchanged rows with any flag, {np.mean(compared):.0f} segments included, of {windows:,}"
+    )
+    return Figure(what=said, value=100 * flagged / windows, unit="%", at_most=1.0)
+
+
+def _power_within(population: dict[str, Any], count: int) -> Figure:
+    """The shift within one segment that is found, by segment and in the whole window."""
+    deviation = float(np.std(population[SHIFTED][population[SEGMENT_COLUMN] == SEGMENT]))
+
+    def shifted(by: float) -> Change:
+        def change(inputs: dict[str, Any], _rng: np.random.Generator) -> None:
+            inputs[SHIFTED] = inputs[SHIFTED] + by * deviation * (inputs[SEGMENT_COLUMN] == SEGMENT)
+
+        return change
+
+    def within(found: Measurement) -> bool:
+        return any(
+            segment.value == SEGMENT and drifted.column == SHIFTED
+            for segment in found.segments
+            for drifted in segment.drifted
+        )
+
+    by_segment = _smallest(population, count, within, shifted, list(STEPS), BY_SEGMENT)
+    whole = _smallest(population, count, _drifted(SHIFTED), shifted, list(STEPS))
+    share = float(np.mean(population[SEGMENT_COLUMN] == SEGMENT))
+    return Figure(
+        what=f"shift in one segment of {share:.0%} of the rows found in 9 windows of 10, {count:,} rows",
+        value=by_segment,
+        unit="sd",
+        compared_with=f"in the whole window: {f'{whole:g} sd' if whole < STEPS[-1] else f'not at {STEPS[-1]:g} sd'}",
+    )
+
+
 def _power(population: dict[str, Any], count: int) -> list[Figure]:
     deviation = float(np.std(population[SHIFTED]))
 
@@ -102,21 +152,31 @@ def _power(population: dict[str, Any], count: int) -> list[Figure]:
     return [
         Figure(
             what=f"shift found in 9 windows of 10, {count:,} rows",
-            value=_smallest(population, count, SHIFTED, shifted, list(STEPS)),
+            value=_smallest(population, count, _drifted(SHIFTED), shifted, list(STEPS)),
             unit="sd",
         ),
         Figure(
             what=f"share of a rare category found in 9 windows of 10, {count:,} rows",
-            value=100 * _smallest(population, count, REPLACED, replaced, [step for step in STEPS if step <= 1]),
+            value=100
+            * _smallest(population, count, _drifted(REPLACED), replaced, [step for step in STEPS if step <= 1]),
             unit="%",
         ),
     ]
 
 
+def _drifted(column: str) -> Found:
+    return lambda found: any(drifted.column == column for drifted in found.drifted)
+
+
 def _smallest(
-    population: dict[str, Any], count: int, column: str, changed: Callable[[float], Change], steps: list[float]
+    population: dict[str, Any],
+    count: int,
+    is_found: Found,
+    changed: Callable[[float], Change],
+    steps: list[float],
+    spec: Monitoring = SPEC,
 ) -> float:
-    """The smallest of the steps at which the column is found, by halving; 90 % of what is more is found too."""
+    """The smallest of the steps at which the change is found, by halving; 90 % of what is more is found too."""
     low, high = 0, len(steps) - 1
     while low < high:
         middle = (low + high) // 2
@@ -124,7 +184,7 @@ def _smallest(
         rng = np.random.default_rng(count)
         for _, profile, window in _drawn(population, count, POWER_WINDOWS):
             change(window, rng)
-            found += any(drifted.column == column for drifted in _measured(profile, window).drifted)
+            found += is_found(_measured(profile, window, spec))
         low, high = (low, middle) if found >= POWER * POWER_WINDOWS else (middle + 1, high)
     return float(steps[low])
 
@@ -139,14 +199,14 @@ def _drawn(
         if place % WINDOWS_PER_REFERENCE == 0:
             rows = rng.integers(0, size, REFERENCE)
             reference = {name: values[rows] for name, values in population.items()}
-            profile = profiles.made(_arrow(reference), TYPES)
+            profile = profiles.made(_arrow(reference), TYPES, segment_column=SEGMENT_COLUMN)
         rows = rng.integers(0, size, count)
         yield reference, profile, {name: values[rows] for name, values in population.items()}
 
 
-def _measured(profile: Profile, inputs: dict[str, Any]) -> Measurement:
+def _measured(profile: Profile, inputs: dict[str, Any], spec: Monitoring = SPEC) -> Measurement:
     asked = Asked(key="bench", time="2026-11-21T12:00:00Z", namespace="", model="")
-    return measure(profile, Window(rows=len(inputs[SHIFTED]), inputs=_arrow(inputs)), SPEC, asked)
+    return measure(profile, Window(rows=len(inputs[SHIFTED]), inputs=_arrow(inputs)), spec, asked)
 
 
 def _arrow(inputs: dict[str, Any]) -> dict[str, pa.ChunkedArray]:
