@@ -78,7 +78,8 @@ run kubectl get rreq -n "$namespace"
 kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.proposal.text}{"\n"}'
 
 say "10. alice may decide on repairs in this namespace, and nothing else; she says yes to just this proposal"
-run kubectl create rolebinding alice-decides -n "$namespace" --clusterrole=refit-approver --user=alice
+kubectl create rolebinding alice-decides -n "$namespace" --clusterrole=refit-approver --user=alice \
+    --dry-run=client -o yaml | run kubectl apply -f -
 digest=$(kubectl get rreq "$request" -n "$namespace" -o jsonpath='{.status.proposal.digest}')
 run kubectl patch rreq "$request" -n "$namespace" --as=alice --subresource=status --type=merge \
     -p "{\"status\":{\"approvals\":{\"alice\":{\"decision\":\"Approved\",\"proposalDigest\":\"$digest\"}}}}"

@@ -203,6 +203,16 @@ def test_policy(preset: PolicyPreset, class_: str, severity: str, expected: tupl
     assert (found.action, found.parameters.to_version) == expected
 
 
+def test_a_version_that_a_rollback_left_is_no_way_back() -> None:
+    history = (
+        EARLIER[0],
+        record(2, VersionState.SERVING, since="2026-11-21T00:00:00Z"),
+        record(3, VersionState.RETIRED, since="2026-11-20T00:00:00Z", until="2026-11-21T00:00:00Z"),
+    )
+    diagnosis = Diagnosis(class_=DiagnosisClass.PERFORMANCE, severity="0.9")
+    assert respond(diagnosis, ARCHITECTURE, history).parameters.to_version == 1
+
+
 def test_without_an_earlier_version_there_is_nothing_to_roll_back_to() -> None:
     diagnosis = Diagnosis(class_=DiagnosisClass.DRIFT, severity="0.9")
     assert respond(diagnosis, ARCHITECTURE, EARLIER[3:]).action == Action.RETRAIN

@@ -200,6 +200,13 @@ SETTLED = ModelDeploymentStatus(
             id="ticks missed while nobody looked count as the newest one",
         ),
         pytest.param(
+            deployment(ModelDeploymentStatus(training=training(KEY)), spec=spec(schedule="0 3 * * 1")),
+            datetime(2026, 12, 9, 0, 0, 0, tzinfo=UTC),
+            "first training",
+            True,
+            id="a training that runs is not begun again by a tick",
+        ),
+        pytest.param(
             deployment(SETTLED, train_requested="2026-11-21"),
             NOW,
             "requested by annotation",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from refit.api.deploymentstatus import VersionState
+from refit.api.deploymentstatus import TrainingPhase, VersionState
 from refit.api.proposal import RankedVersion
 from refit.api.results import ImpactResult, TrainingOutcome
 from refit.kube.cluster import JOB, REMEDIATION_REQUEST
 from repairs import (
+    ACTING,
     COMPARISON,
     IMPACT,
     acting,
@@ -23,7 +24,7 @@ from repairs import (
     words,
 )
 from simulated import NAMESPACE, roll_out
-from worlds import drifted, minutes
+from worlds import SPEC, WATCHED, drifted, minutes
 
 
 async def test_an_approved_rollback_serves_the_version_before_and_says_so() -> None:
@@ -115,6 +116,26 @@ async def test_a_retraining_learns_from_just_the_requests_that_were_approved() -
     [told] = [item["value"] for item in container["env"] if item["name"] == "REFIT_RETRAINING"]
     assert window["since"] in told
     assert '"champion":{"version":2' in told
+
+
+async def test_a_tick_of_the_schedule_leaves_an_approved_retraining_alone() -> None:
+    life = await acting()
+    life.declare(**WATCHED | {"remediation": ACTING, "training": {**SPEC["training"], "schedule": "0 * * * *"}})
+    ask(life, "Retrain")
+    await estimated(life)
+    decide(life)
+    await life.look(2)
+    job = life.job()
+    life.now += minutes(61)
+    await life.look(2)
+    training = life.status().training
+    assert training is not None
+    assert (life.job(), training.attempt, training.phase) == (job, 1, TrainingPhase.RUNNING)
+    life.trained(3, comparison=COMPARISON)
+    await life.look(3)
+    roll_out(life.cluster)
+    await life.look(3)
+    assert (life.served(), stand(life)) == ("3", ("Executed", "Executed"))
 
 
 async def test_where_promotion_is_asked_for_again_the_version_waits() -> None:

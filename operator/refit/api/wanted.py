@@ -42,7 +42,7 @@ class Impossible:
 
 
 def rolling_back(model: Model, to: int | None) -> Wanted | Impossible:
-    """To a version that served before; by default the last one that did."""
+    """To a version that served before; by default the last that did of those older than the one that serves."""
     before = sorted(
         (one for one in model.status.history if one.state == VersionState.RETIRED and one.since is not None),
         key=lambda one: (one.until or "", one.version),
@@ -50,7 +50,11 @@ def rolling_back(model: Model, to: int | None) -> Wanted | Impossible:
     )
     if not before:
         return Impossible(f"{model.name} has no version that served before; see its history")
-    chosen = before[0] if to is None else next((one for one in before if one.version == to), None)
+    older = [one for one in before if model.serving is None or one.version < model.serving.version]
+    if to is None and not older:
+        listed = ", ".join(str(one.version) for one in before)
+        return Impossible(f"no version of {model.name} that served before is older; name one with --to: {listed}")
+    chosen = older[0] if to is None else next((one for one in before if one.version == to), None)
     if chosen is None:
         return Impossible(_not_there(model, to, "served before", before))
     return Wanted(action=Action.ROLLBACK, parameters=Parameters(to_version=chosen.version))

@@ -132,7 +132,7 @@ def _deciding(commands: Commands) -> None:
     commands.add("reject", reject, "say no to what a request proposes").decides(needs_reason=True)
     commands.add("retrain", retrain, "ask for a new version").asks()
     commands.add("rollback", rollback, "ask for an earlier version").asks().option(
-        "--to", type=int, metavar="VERSION", help="default: the last one that served"
+        "--to", type=int, metavar="VERSION", help="default: the last that served of those older than the one that does"
     )
     commands.add("promote", promote, "ask for a certain version").asks().option(
         "--to", type=int, metavar="VERSION", required=True

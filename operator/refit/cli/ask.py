@@ -74,7 +74,7 @@ def _reverse(model: Model, last: Request) -> Wanted | Impossible:
     if result == Came.SCALED and changes and changes[0].before.isdecimal():
         return Wanted(action=Action.SCALE, parameters=Parameters(replicas=int(changes[0].before)), note=note)
     if result == Came.CONFIG_CHANGED and changes and all(change.before for change in changes):
-        config = {change.what: change.before for change in changes}
+        config = {change.what.removeprefix("spec."): change.before for change in changes}
         return Wanted(action=Action.CHANGE_CONFIG, parameters=Parameters(config=config), note=note)
     return Impossible(f"the last change, {last.name} ({action(last)}: {result}), leaves nothing to take back")
 

@@ -6,6 +6,7 @@ answered by training on it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -86,6 +87,11 @@ def respond(diagnosis: Diagnosis, preset: PolicyPreset, history: tuple[VersionRe
 
 
 def _earlier(history: tuple[VersionRecord, ...]) -> VersionRecord | None:
-    """The newest version that served before the one that does now."""
-    retired = [record for record in history if record.state == VersionState.RETIRED and record.since is not None]
-    return max(retired, key=lambda record: record.until or "", default=None)
+    """The last to serve of the versions that are older than the one that does: what a rollback left is no way back."""
+    serving = max((record.version for record in history if record.state == VersionState.SERVING), default=math.inf)
+    earlier = [
+        record
+        for record in history
+        if record.state == VersionState.RETIRED and record.since is not None and record.version < serving
+    ]
+    return max(earlier, key=lambda record: record.until or "", default=None)

@@ -50,7 +50,7 @@ def wanted(deployment: Deployment, now: datetime, retrain: RequestSeen | None = 
     """The training that should be the newest one; raises ValueError for a schedule that cannot be read.
 
     `retrain` is the approved request that asks for one; while there is one, and while what serves is held
-    after a rollback, the schedule waits.
+    after a rollback, the schedule waits; a training that runs is one that a tick needs not begin again.
     """
     current = deployment.status.training
     hashed = deployment.spec_hash
@@ -72,7 +72,8 @@ def wanted(deployment: Deployment, now: datetime, retrain: RequestSeen | None = 
         cause = f"request {retrain.name}"
         return Wanted(key=key, spec_hash=hashed, cause=cause, request=retrain.name, next_at=next_at)
     due = _tick_after(deployment.spec.training.schedule, moment(current.start_time)) if current.start_time else None
-    if due is not None and due <= now and not held:
+    running = current.phase == TrainingPhase.RUNNING
+    if due is not None and due <= now and not held and not running:
         # Ticks that passed while nobody looked count as one: the newest.
         tick = stamp(max(due, _tick_before(deployment.spec.training.schedule, now) or due))
         key = meta.short_hash([hashed, requested, tick])

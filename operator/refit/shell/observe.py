@@ -90,7 +90,7 @@ async def observe(sources: Sources, key: Key, now: datetime, *, requested: bool)
         return None
     deployment = parse(manifest, await alerts.asked(*key))
     record = canary.main_version(deployment.status.history, deployment.status.canary)
-    job = await _job(cluster, deployment, now)
+    job = await _job(cluster, deployment)
     try:
         service = await service_seen(cluster, deployment, name, record.artifact.sha256 if record else "")
         installed = True
@@ -154,15 +154,12 @@ def parse(manifest: Manifest, asked: str = "") -> Deployment:
     )
 
 
-async def _job(cluster: Cluster, deployment: Deployment, now: datetime) -> JobSeen | None:
+async def _job(cluster: Cluster, deployment: Deployment) -> JobSeen | None:
     if training.schedule_problem(deployment.spec.training.schedule):
         return None
-    want = training.wanted(deployment, now)
     current = deployment.status.training
-    if current is None or current.key != want.key:
-        return None  # about to be created; its name tells if it was before
-    if current.phase != TrainingPhase.RUNNING:
-        return None  # its end stands in status; the Job may be gone
+    if current is None or current.phase != TrainingPhase.RUNNING:
+        return None  # about to be created, and its name tells if it was before; or its end stands in status
     return await own_job(cluster, deployment.namespace, current.job, deployment.uid, TRAINER)
 
 
