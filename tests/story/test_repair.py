@@ -187,6 +187,21 @@ async def test_a_repair_that_makes_it_worse_is_only_told_where_nothing_is_agreed
     assert (stand(life), life.served()) == (("Failed", "ExecutionFailed"), "1")
 
 
+async def test_what_was_measured_before_a_rollback_says_nothing_of_it() -> None:
+    life = await acting(bake={"seconds": 600, "returnAutomatically": True})
+    await approved_rollback(life)
+    life.measured(low)  # version 1, of when it served before
+    await life.look()
+    life.now += minutes(1)
+    roll_out(life.cluster)
+    await life.look(3)
+    assert stand(life) == ("Executing", "Baking")
+    life.now += minutes(11)
+    await life.look(2)
+    assert (stand(life), life.served()) == (("Executed", "Executed"), "1")
+    assert "realisedImpact" not in the(life)["outcome"]
+
+
 async def test_what_was_predicted_is_held_against_what_came() -> None:
     life = await acting()
     await approved_rollback(life)

@@ -11,6 +11,7 @@ from life import KEY, Life
 from refit.api import jobs
 from refit.api.measured import DataQuality, LastMeasurement, ModelQuality, QualityVerdict, SegmentDrift, Verdict
 from refit.api.metrics import Metric, Metrics
+from refit.api.times import stamp
 from refit.core.observed import AlertSeen
 from refit.kube.cluster import EVENT, JOB, MODEL_DEPLOYMENT, REMEDIATION_REQUEST, Manifest
 from simulated import NAMESPACE
@@ -62,7 +63,7 @@ async def test_a_measurement_is_ordered_taken_in_and_told(life: Life) -> None:
     await life.measure(measured)
     status = life.status()
     assert status.measurement is not None
-    assert status.last_measurement == measured(status.measurement.key)
+    assert status.last_measurement == measured(status.measurement.key, time=stamp(life.now))
     assert [life.condition(kind) for kind in ("Monitored", "Drifted", "QualityOk", "Diagnosed", "Ready")] == [
         ("True", "Measured"),
         ("False", "NoDrift"),
@@ -439,3 +440,12 @@ async def test_alerts_that_repeat_the_measurement_are_named_on_its_request(life:
     [request] = requests(life)
     assert request["status"]["alerts"] == [{"name": "RefitDataDrift", "fingerprint": "f", "startsAt": LATER}]
     assert request["status"]["diagnosis"]["rules"] == ["feature-drift"]
+
+
+async def test_a_measurement_that_failed_does_not_clear_faulty_requests(life: Life) -> None:
+    await life.measure(faulty)
+    assert life.condition("DataValid")[0] == "False"
+    await life.measure(lambda key: measured(key, Verdict.ERROR, message="mlflow: 503"))
+    assert (life.condition("DataValid")[0], life.condition("Monitored")) == ("False", ("False", "MeasurementFailed"))
+    await life.measure(measured)
+    assert life.condition("DataValid")[0] == "True"

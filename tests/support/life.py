@@ -142,7 +142,7 @@ class Life:
         """The newest measurement's Job answers; or fails without a word."""
         measurement = self.status().measurement
         assert measurement is not None
-        told = answer(measurement.key) if answer is not None else None
+        told = answer(measurement.key).model_copy(update={"time": stamp(self.now)}) if answer is not None else None
         failure = "" if told is not None else "BackoffLimitExceeded"
         end_job(self.cluster, measurement.job, told, failure=failure, container="monitor")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from refit.api.deploymentstatus import ModelDeploymentStatus, VersionState
+from refit.api.deploymentstatus import ModelDeploymentStatus, VersionRecord, VersionState
 from refit.api.measured import LastMeasurement, QualityVerdict
 from refit.api.outcome import Outcome, RealisedImpact, Result
 from refit.api.proposal import Proposal
@@ -117,7 +117,7 @@ def _done(request: RequestSeen, progress: Progress, scene: Scene) -> Found:
         result=progress.result,
         before=_before(request),
         after=after[:256],
-        realised_impact=realised(request.status.proposal, _served_version(scene), scene.status.last_measurement),
+        realised_impact=realised(request.status.proposal, came(request, scene.status), scene.status.last_measurement),
     )
     reason = Reason.CHAMPION_KEPT if kept else Reason.EXECUTED
     return Found(phase=RequestPhase.EXECUTED, reason=reason, message=progress.message, outcome=found)
@@ -155,7 +155,7 @@ def _baked(request: RequestSeen, progress: Progress, bake: Bake, scene: Scene, a
 def _low_quality(scene: Scene) -> str:
     """What labels say against the version that serves now; empty if nothing."""
     last = scene.status.last_measurement
-    if last is None or last.quality is None or last.version != _served_version(scene):
+    if last is None or last.quality is None or not _measures(last, served(scene.status.history)):
         return ""
     low = last.quality.verdict == QualityVerdict.LOW
     return f"the new version's quality is low: {last.quality.message}" if low else ""
@@ -168,9 +168,16 @@ def _still_firing(request: RequestSeen, alerts: tuple[AlertSeen, ...]) -> str:
     return f"{', '.join(still)} still fires" if still else ""
 
 
-def _served_version(scene: Scene) -> int | None:
-    record = served(scene.status.history)
-    return record.version if record is not None else None
+def _measures(last: LastMeasurement, record: VersionRecord | None) -> bool:
+    """It is of this version, and of the time since it serves: one that served before may have been measured then."""
+    if record is None or record.since is None or last.version != record.version:
+        return False
+    return moment(last.time) >= moment(record.since)
+
+
+def came(request: RequestSeen, status: ModelDeploymentStatus) -> VersionRecord | None:
+    """The version that came of it, if one did."""
+    return next((record for record in status.history if begun_by(record, request)), None)
 
 
 def _was_returned(request: RequestSeen, status: ModelDeploymentStatus) -> bool:
@@ -195,10 +202,12 @@ def _not_done(request: RequestSeen, message: str) -> Found:
     return _failed(request, message, Result.NOT_DONE)
 
 
-def realised(proposal: Proposal | None, version: int | None, last: LastMeasurement | None) -> RealisedImpact | None:
+def realised(
+    proposal: Proposal | None, record: VersionRecord | None, last: LastMeasurement | None
+) -> RealisedImpact | None:
     """What the predicted metric came to, on the labelled requests of the version that came of it."""
     predicted = proposal.predicted_impact if proposal is not None else None
-    if predicted is None or last is None or last.quality is None or last.version != version:
+    if predicted is None or last is None or last.quality is None or not _measures(last, record):
         return None
     value = last.quality.metrics.wire().get(predicted.metric)
     if value is None or last.quality.labelled < ENOUGH_LABELS:

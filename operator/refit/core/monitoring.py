@@ -70,7 +70,7 @@ def step(
         answer = _answer(current, job, now)
         if answer is None:
             return Step(status=current, last=last, again_after=None)
-        last, arrived = answer, True
+        last, arrived = _with_what_stands(answer, last), True
         current = current.model_copy(update={"phase": MeasurementPhase.ENDED})
     if record is None or obstacle(deployment, record, config) is not None:
         return Step(status=current, last=last, arrived=arrived)
@@ -80,6 +80,13 @@ def step(
         return Step(status=current, last=last, again_after=next_tick, arrived=arrived)
     old = current.job if current is not None and current.job != wanted.job else None
     return Step(status=wanted, last=last, create=True, delete_job=old, again_after=next_tick, arrived=arrived)
+
+
+def _with_what_stands(answer: LastMeasurement, before: LastMeasurement | None) -> LastMeasurement:
+    """A measurement that failed looked at no requests: what was wrong with them stands until one has looked."""
+    if answer.verdict != Verdict.ERROR or requests_problem(before) is None or before is None:
+        return answer
+    return answer.model_copy(update={"data_quality": before.data_quality})
 
 
 def told(deployment: Deployment, history: tuple[VersionRecord, ...], found: Step, config: Config) -> tuple[Told, ...]:
