@@ -64,7 +64,7 @@ def replayed(
         return Replayed(message=f"{metric} has no meaning on {len(rows)} labelled requests{unable}")
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     ranking = tuple(sorted((each for each in ranked if each is not None), key=lambda each: sign * float(each.value)))
-    chosen = next((each for each in ranking if each.version == wanted), ranking[0] if wanted is None else None)
+    chosen = next((each for each in ranking if wanted in (None, each.version)), None)
     asked = f"{len(able)} versions asked again{unable}"
     if chosen is None:
         return Replayed(ranking=ranking, message=f"version {wanted} could not be asked; {asked}")

@@ -112,6 +112,11 @@ class VersionRecord(ApiModel):
     since: Time | None = None
     until: Time | None = None
 
+    @property
+    def served_before(self) -> bool:
+        """It served once, and was not refused since."""
+        return self.state == VersionState.RETIRED and self.since is not None
+
 
 class MeasurementPhase(Choice):
     """Of one measurement: its Job runs, or it ended."""

@@ -44,7 +44,7 @@ class Impossible:
 def rolling_back(model: Model, to: int | None) -> Wanted | Impossible:
     """To a version that served before; by default the last that did of those older than the one that serves."""
     before = sorted(
-        (one for one in model.status.history if one.state == VersionState.RETIRED and one.since is not None),
+        (one for one in model.status.history if one.served_before),
         key=lambda one: (one.until or "", one.version),
         reverse=True,
     )

@@ -20,7 +20,7 @@ from refit.api.times import moment, stamp
 from refit.core.actions import ACTIONS
 from refit.core.course import Course, Progress, Scene
 from refit.core.observed import AlertSeen, Deployment, Observed, RequestSeen
-from refit.core.rollouts import begun_by, roll_to
+from refit.core.rollouts import begun_by, came_of, roll_to
 from refit.core.serving import served
 
 VERSION_ACTIONS = (Action.RETRAIN, Action.PROMOTE, Action.ROLLBACK)
@@ -117,7 +117,9 @@ def _done(request: RequestSeen, progress: Progress, scene: Scene) -> Found:
         result=progress.result,
         before=_before(request),
         after=after[:256],
-        realised_impact=realised(request.status.proposal, came(request, scene.status), scene.status.last_measurement),
+        realised_impact=realised(
+            request.status.proposal, came_of(request, scene.status), scene.status.last_measurement
+        ),
     )
     reason = Reason.CHAMPION_KEPT if kept else Reason.EXECUTED
     return Found(phase=RequestPhase.EXECUTED, reason=reason, message=progress.message, outcome=found)
@@ -173,11 +175,6 @@ def _measures(last: LastMeasurement, record: VersionRecord | None) -> bool:
     if record is None or record.since is None or last.version != record.version:
         return False
     return moment(last.time) >= moment(record.since)
-
-
-def came(request: RequestSeen, status: ModelDeploymentStatus) -> VersionRecord | None:
-    """The version that came of it, if one did."""
-    return next((record for record in status.history if begun_by(record, request)), None)
 
 
 def _was_returned(request: RequestSeen, status: ModelDeploymentStatus) -> bool:

@@ -84,9 +84,9 @@ def step(
 
 def _with_what_stands(answer: LastMeasurement, before: LastMeasurement | None) -> LastMeasurement:
     """A measurement that failed looked at no requests: what was wrong with them stands until one has looked."""
-    if answer.verdict != Verdict.ERROR or requests_problem(before) is None or before is None:
-        return answer
-    return answer.model_copy(update={"data_quality": before.data_quality})
+    if answer.verdict == Verdict.ERROR and before is not None and requests_problem(before):
+        return answer.model_copy(update={"data_quality": before.data_quality})
+    return answer
 
 
 def told(deployment: Deployment, history: tuple[VersionRecord, ...], found: Step, config: Config) -> tuple[Told, ...]:

@@ -89,9 +89,5 @@ def respond(diagnosis: Diagnosis, preset: PolicyPreset, history: tuple[VersionRe
 def _earlier(history: tuple[VersionRecord, ...]) -> VersionRecord | None:
     """The last to serve of the versions that are older than the one that does: what a rollback left is no way back."""
     serving = max((record.version for record in history if record.state == VersionState.SERVING), default=math.inf)
-    earlier = [
-        record
-        for record in history
-        if record.state == VersionState.RETIRED and record.since is not None and record.version < serving
-    ]
+    earlier = [record for record in history if record.served_before and record.version < serving]
     return max(earlier, key=lambda record: record.until or "", default=None)

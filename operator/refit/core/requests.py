@@ -26,6 +26,7 @@ from refit.core.course import Scene
 from refit.core.observed import AlertSeen, Config, Manifest, Observed, RequestSeen
 from refit.core.obstacles import end_of, obstacle_to, occupation
 from refit.core.proposals import proposal
+from refit.core.rollouts import came_of
 
 WAIT = timedelta(seconds=5)
 """How soon to look again at what waits for something that makes no event."""
@@ -234,7 +235,7 @@ def _late(request: RequestSeen, seen: Observed, status: ModelDeploymentStatus, n
     if request.spec.action == Action.SCALE:
         found = scaling.realised(seen.deployment, request, seen.load, now)
     else:
-        found = execution.realised(request.status.proposal, execution.came(request, status), status.last_measurement)
+        found = execution.realised(request.status.proposal, came_of(request, status), status.last_measurement)
     if found is None:
         return None
     told = find(request.status.conditions, ConditionType.READY)

@@ -21,7 +21,7 @@ def record_of(history: tuple[VersionRecord, ...], version: int | None) -> Versio
 
 def good_versions(history: tuple[VersionRecord, ...]) -> tuple[int, ...]:
     """Versions that served once and were not refused since, the newest first."""
-    found = [record for record in history if record.state == VersionState.RETIRED and record.since is not None]
+    found = [record for record in history if record.served_before]
     return tuple(record.version for record in sorted(found, key=lambda record: record.version, reverse=True))
 
 
@@ -57,6 +57,11 @@ def begun_by(record: VersionRecord, request: RequestSeen) -> bool:
     if record.request != request.name or record.rollout_time is None or execution is None:
         return False
     return moment(record.rollout_time) >= moment(execution.start_time)
+
+
+def came_of(request: RequestSeen, status: ModelDeploymentStatus) -> VersionRecord | None:
+    """The version that this request had rolled out, if it is known still."""
+    return next((record for record in status.history if begun_by(record, request)), None)
 
 
 def roll_to(
